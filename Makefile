@@ -1,0 +1,32 @@
+# dovi-fleet. `make help` lists what can be made.
+SHELL := /bin/bash
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint docs
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo '  make demo LIBRARY=/path   the same with your own films, which are only read'
+
+setup: ## Install ffmpeg, mkvtoolnix, RabbitMQ's programs and Rust where they are missing (Debian, Ubuntu)
+	@deploy/setup-debian.sh
+
+demo: setup ## Convert a made-up library with two workers through a private broker and show the result
+	@cargo build --release --locked -p producer -p consumer -p e2e --bins
+	@exec target/release/demo $(if $(LIBRARY),--library "$(LIBRARY)")
+
+test: setup ## Format, lints, and every test with real tools and a private broker
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@deploy/run-tests.sh
+
+lint: setup ## Format, lints and documentation, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+
+docs: setup ## Make the generated pages of docs/ again
+	@for page in failures configuration; do \
+	  cargo run -q --locked -p common --example docs -- $$page >docs/.page && mv docs/.page docs/$${page^^}.md || exit 1; \
+	done

@@ -1,0 +1,59 @@
+//! How full the queues are.
+
+use super::{BrokerError, BrokerOptions, Link, topology};
+
+/// One queue, now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct QueueDepth {
+    /// The queue.
+    pub name: &'static str,
+    /// Messages waiting. Those that a worker or a person holds are not counted.
+    pub ready: u32,
+    /// Who is taking from it; for the film queue that is the number of worker slots connected.
+    pub consumers: u32,
+}
+
+/// All queues, now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Depths {
+    /// Films waiting.
+    pub films: QueueDepth,
+    /// Films waiting for their next try, shortest tier first.
+    pub retry: Vec<QueueDepth>,
+    /// Films given up on.
+    pub failed: QueueDepth,
+}
+
+impl Depths {
+    /// Films waiting in any retry tier.
+    pub fn retrying(&self) -> u32 {
+        self.retry.iter().map(|q| q.ready).sum()
+    }
+}
+
+/// Reads the depth of every queue without changing anything.
+///
+/// # Errors
+/// As [`Link::connect`]; [`BrokerError::Missing`] where a queue does not exist.
+pub async fn depths(options: &BrokerOptions) -> Result<Depths, BrokerError> {
+    let link = Link::connect(options, "status").await?;
+    let channel = link.channel().await?;
+    let mut all = Vec::with_capacity(topology::QUEUES.len());
+    for q in &topology::QUEUES {
+        let found = topology::look(&channel, q.name, options.timeout).await?;
+        all.push(QueueDepth {
+            name: q.name,
+            ready: found.message_count(),
+            consumers: found.consumer_count(),
+        });
+    }
+    link.close().await;
+    let (films, rest) = (all.remove(0), all);
+    let (failed, retry): (Vec<_>, Vec<_>) = rest.into_iter().partition(|q| q.name == topology::FAILED);
+    match failed.into_iter().next() {
+        Some(failed) => Ok(Depths { films, retry, failed }),
+        None => {
+            Err(BrokerError::Missing { what: "look at the queues".into(), problem: topology::FAILED.into() })
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The fleet's side of RabbitMQ, and the only user of lapin.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `topology` | every exchange, queue, key and argument, as one table |
+//! | `options`, `connection` | who connects where, and one connection with deadlines |
+//! | `publish` | confirmed publishing, one message at a time |
+//! | `session`, `delivery` | taking films: one at a time, each settled exactly once |
+//! | `failed` | looking at and moving dead letters without losing one |
+//! | `events` | telemetry that may be lost |
+//! | `depth` | how full the queues are |
+//!
+//! Rules that hold everywhere: every exchange with the broker has a deadline, since lapin itself has none; nothing
+//! reconnects behind the caller's back; a message leaves one place only after the broker confirmed the next one.
+
+mod backoff;
+mod connection;
+mod delivery;
+mod depth;
+mod error;
+mod events;
+mod failed;
+mod message;
+mod options;
+mod publish;
+mod session;
+pub mod topology;
+
+pub use backoff::Backoff;
+pub use connection::Link;
+pub use delivery::Delivery;
+pub use depth::{Depths, QueueDepth, depths};
+pub use error::BrokerError;
+pub use events::Events;
+pub use failed::{FailedEntry, FailedQueue};
+pub use message::{MAX_BODY, MalformedBody, Outgoing, Route, Tier};
+pub use options::BrokerOptions;
+pub use publish::Publisher;
+pub use session::Session;

@@ -1,0 +1,15 @@
+//! Configuration: embedded defaults, then files, then the environment, then flags.
+
+mod load;
+mod sections;
+mod show;
+
+pub use load::{ConfigError, Loaded, Overrides, load};
+pub use sections::{
+    BrokerConfig, Config, Decode, LibraryConfig, LogConfig, LogFormat, OutputConfig, OutputMode, RetryConfig,
+    ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
+};
+pub use show::{Row, rows};
+
+/// The defaults file: every key with its meaning. It is also the text of docs/CONFIGURATION.md.
+pub const DEFAULTS: &str = include_str!("defaults.toml");

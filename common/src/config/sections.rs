@@ -1,0 +1,249 @@
+//! The configuration as types; every field is documented in `defaults.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{LibraryPath, PathError, Recipe};
+
+/// All settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[broker]`
+    pub broker: BrokerConfig,
+    /// `[library]`
+    pub library: LibraryConfig,
+    /// `[share]`
+    pub share: ShareConfig,
+    /// `[output]`
+    pub output: OutputConfig,
+    /// `[scratch]`
+    pub scratch: ScratchConfig,
+    /// `[recipe]`
+    pub recipe: Recipe,
+    /// `[worker]`
+    pub worker: WorkerConfig,
+    /// `[retry]`
+    pub retry: RetryConfig,
+    /// `[tools]`
+    pub tools: ToolsConfig,
+    /// `[verify]`
+    pub verify: VerifyConfig,
+    /// `[log]`
+    pub log: LogConfig,
+}
+
+/// `[broker]`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct BrokerConfig {
+    pub url: String,
+    pub username: String,
+    pub password: String,
+    pub password_file: PathBuf,
+    pub ca_file: PathBuf,
+    pub heartbeat_s: u16,
+    pub timeout_s: u64,
+    pub retry_delays_s: [u32; 3],
+}
+
+impl std::fmt::Debug for BrokerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may carry a password too, so only the parts that never do are printed.
+        f.debug_struct("BrokerConfig").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// `[library]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct LibraryConfig {
+    pub extensions: Vec<String>,
+    pub stable_s: u64,
+    #[serde(default)]
+    pub roots: BTreeMap<String, PathBuf>,
+}
+
+impl LibraryConfig {
+    /// Where a library path lies on this machine.
+    ///
+    /// # Errors
+    /// [`PathError::UnknownRoot`], or [`PathError::Escapes`] for a link that leads out of the root.
+    pub fn resolve(&self, film: &LibraryPath) -> Result<PathBuf, PathError> {
+        let root =
+            self.roots.get(film.root()).ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
+        film.below(root)
+    }
+}
+
+/// `[share]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct ShareConfig {
+    pub state_dir: PathBuf,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputMode {
+    /// A mirrored tree below `output.dir`.
+    Separate,
+    /// Next to the original.
+    Beside,
+}
+
+/// `[output]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct OutputConfig {
+    pub mode: OutputMode,
+    pub dir: PathBuf,
+    pub suffix: String,
+}
+
+/// `[scratch]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct ScratchConfig {
+    pub dir: PathBuf,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct WorkerConfig {
+    pub name: String,
+    pub beat_s: f64,
+    pub stale_s: f64,
+    pub stall_s: f64,
+    pub grace_s: f64,
+    pub pause_s: f64,
+}
+
+/// `[retry]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct RetryConfig {
+    pub max_attempts: u32,
+    pub max_crashes: u32,
+}
+
+/// `[tools]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct ToolsConfig {
+    pub ffmpeg: PathBuf,
+    pub mkvmerge: PathBuf,
+}
+
+/// How much of the result is decoded for the proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decode {
+    /// Nothing: the proof is from the bytes.
+    Off,
+    /// Every frame.
+    Full,
+}
+
+/// `[verify]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct VerifyConfig {
+    pub decode: Decode,
+}
+
+/// Shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct LogConfig {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+impl WorkerConfig {
+    /// The configured name, or the host's.
+    pub fn display_name(&self) -> String {
+        if self.name.is_empty() {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        } else {
+            self.name.clone()
+        }
+    }
+
+    /// `stale_s` as a duration.
+    pub fn stale(&self) -> Duration {
+        Duration::from_secs_f64(self.stale_s)
+    }
+
+    /// `beat_s` as a duration.
+    pub fn beat(&self) -> Duration {
+        Duration::from_secs_f64(self.beat_s)
+    }
+
+    /// `stall_s` as a duration.
+    pub fn stall(&self) -> Duration {
+        Duration::from_secs_f64(self.stall_s)
+    }
+
+    /// `grace_s` as a duration.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs_f64(self.grace_s)
+    }
+
+    /// `pause_s` as a duration.
+    pub fn pause(&self) -> Duration {
+        Duration::from_secs_f64(self.pause_s)
+    }
+}
+
+impl ScratchConfig {
+    /// The configured folder, or the system's temporary one.
+    pub fn path(&self) -> PathBuf {
+        if self.dir.as_os_str().is_empty() { std::env::temp_dir() } else { self.dir.clone() }
+    }
+}
+
+impl Config {
+    /// Where the result of a film goes, by the output mode.
+    ///
+    /// # Errors
+    /// [`PathError::UnknownRoot`] where this machine does not have the film's root.
+    pub fn result_path(&self, film: &LibraryPath) -> Result<PathBuf, PathError> {
+        let root = self.library.roots.get(film.root());
+        let root = root.ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
+        let base = match self.output.mode {
+            OutputMode::Separate => self.output.dir.join(film.root()),
+            OutputMode::Beside => root.clone(),
+        };
+        let target = base.join(film.relative());
+        let mut name = target.file_stem().unwrap_or_default().to_owned();
+        name.push(&self.output.suffix);
+        name.push(".mkv");
+        Ok(target.with_file_name(name))
+    }
+}

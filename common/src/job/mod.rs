@@ -1,0 +1,17 @@
+//! Jobs as data: what goes over the wire and what is written on the share.
+
+mod certificate;
+mod failure;
+mod id;
+mod message;
+mod path;
+mod recipe;
+mod report;
+
+pub use certificate::{Certificate, Check, FileFacts, StageTime, ToolVersions};
+pub use failure::{FailureClass, FailureCode, UnknownCode};
+pub use id::{JobId, JobIdError};
+pub use message::{JobMessage, MESSAGE_VERSION, MalformedMessage};
+pub use path::{LibraryPath, PathError};
+pub use recipe::{Encoder, FelPolicy, Mode, Recipe};
+pub use report::{FailureReport, ToolReport};

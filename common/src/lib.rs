@@ -1,0 +1,19 @@
+//! What both binaries of dovi-fleet use, and nothing else.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`broker`] | queues, sessions and confirmed publishing: the only user of lapin |
+//! | [`job`] | messages, ids, paths, failure codes, reports and certificates: pure data |
+//! | [`config`] | the embedded defaults, how they are overridden, and where each value came from |
+//! | [`media`] | from what a film is to what shall happen to it |
+//! | [`process`] | the only place that starts other programs, and watches them |
+//! | [`share`] | leases, certificates and whole files on the network share |
+//! | [`telemetry`] | one tracing set-up for both binaries |
+
+pub mod broker;
+pub mod config;
+pub mod job;
+pub mod media;
+pub mod process;
+pub mod share;
+pub mod telemetry;

@@ -1,0 +1,141 @@
+//! The starts and ends of every attempt at a job, to count crashes.
+//!
+//! A worker that dies leaves a start without an end. The broker's own delivery counts cannot tell that from a restart of
+//! the broker, so they are not used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::{parent, sync_dir};
+use super::{FileError, ShareError, ShareState};
+use crate::job::JobId;
+
+/// The journal of a job that is tried once a minute for a year has 40 MB; what is older than this much of it does not matter.
+const READ_LIMIT: u64 = 4 << 20;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// A worker began.
+    Start,
+    /// It ended, in whatever way: it lived to tell.
+    End {
+        /// `done`, or the failure's code.
+        outcome: String,
+    },
+}
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The lease's token: ties an end to its start.
+    pub run: String,
+    /// Attempt as counted in the job's header.
+    pub attempt: u32,
+    /// The worker's name.
+    pub worker: String,
+    /// The machine's name.
+    pub host: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// When, by that machine's clock.
+    pub at: jiff::Timestamp,
+}
+
+/// How often a job took its worker down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Crashes {
+    /// Starts without an end.
+    pub count: u32,
+    /// The workers they happened on. One worker is a sick worker, several are a poisonous film.
+    pub workers: BTreeSet<String>,
+}
+
+/// The journal of one job.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    share: ShareState,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// `logs/<job>/journal.jsonl`, made if missing.
+    ///
+    /// # Errors
+    /// The share is gone or fails.
+    pub fn open(share: &ShareState, job: JobId) -> Result<Self, ShareError> {
+        Ok(Self { share: share.clone(), path: share.log_dir(job)?.join("journal.jsonl") })
+    }
+
+    /// Appends one line and makes it last. Only the holder of the job's lease does this.
+    ///
+    /// # Errors
+    /// The share is gone, full, or fails.
+    pub fn append(&self, entry: &Entry) -> Result<(), ShareError> {
+        let malformed =
+            |e: serde_json::Error| ShareError::Malformed { path: self.path.clone(), reason: e.to_string() };
+        let mut line = serde_json::to_vec(entry).map_err(malformed)?;
+        line.push(b'\n');
+        let mut write = || {
+            let mut file = File::options().read(true).append(true).create(true).open(&self.path)?;
+            // The writer before us may have died in the middle of a line.
+            if file.seek(SeekFrom::End(0))? > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                let mut last = [0];
+                file.read_exact(&mut last)?;
+                if last != *b"\n" {
+                    line.insert(0, b'\n');
+                }
+            }
+            file.write_all(&line)?;
+            file.sync_all()
+        };
+        let written = write().map_err(|e| FileError::new("write", &self.path, e));
+        self.share.explained(written.and_then(|()| sync_dir(parent(&self.path))))
+    }
+
+    /// Every readable line, oldest first; half-written lines are passed over.
+    ///
+    /// # Errors
+    /// The share is gone or fails.
+    pub fn entries(&self) -> Result<Vec<Entry>, ShareError> {
+        let read = || {
+            let mut file = File::open(&self.path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(READ_LIMIT)))?;
+            let mut text = Vec::new();
+            file.take(READ_LIMIT).read_to_end(&mut text)?;
+            Ok(text)
+        };
+        match read().map_err(|e| FileError::new("read", &self.path, e)) {
+            Ok(text) => {
+                Ok(text.split(|&b| b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect())
+            }
+            Err(e) if e.is_not_found() => self.share.check().map(|()| Vec::new()),
+            Err(e) => self.share.explained(Err(e)),
+        }
+    }
+
+    /// Counts the starts without an end. Ask with the lease in hand and before the own start is written: then whoever
+    /// started and did not end is dead.
+    ///
+    /// # Errors
+    /// The share is gone or fails.
+    pub fn crashes(&self) -> Result<Crashes, ShareError> {
+        let mut open = BTreeMap::new();
+        for entry in self.entries()? {
+            match entry.event {
+                Event::Start => open.insert(entry.run, entry.worker),
+                Event::End { .. } => open.remove(&entry.run),
+            };
+        }
+        let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        Ok(Crashes { count, workers: open.into_values().collect() })
+    }
+}

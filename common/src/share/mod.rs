@@ -1,0 +1,39 @@
+//! The network share: who works on which film, what is done, and how files get there whole.
+//!
+//! The folder `share.state_dir` is the only truth of the fleet; the broker's messages are hints. Everything here is
+//! plain blocking file work (call it with `spawn_blocking`), needs no file locks and no common clock, and treats a
+//! missing mount as an error of its own, never as an empty library.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `state` | the folder: queued, done, failed, leases, logs |
+//! | `lease`, `observer`, `keeper` | the claim on a film: renewing it, getting it, and doing so in the background |
+//! | `owner` | who we are, and whether another claimant is certainly dead |
+//! | `journal` | starts and ends of every attempt, to count crashes |
+//! | `atomic`, `publish` | whole files or none; a final name is given once |
+//! | `space` | free bytes and reservations |
+//! | `sweep` | removing what crashed processes left here |
+
+mod atomic;
+mod error;
+mod journal;
+mod keeper;
+mod lease;
+mod observer;
+mod owner;
+mod publish;
+mod space;
+mod state;
+mod sweep;
+
+pub use atomic::{is_no_space, rename_durable, sync_dir, sync_file, write_file};
+pub use error::{FileError, LeaseError, ShareError};
+pub use journal::{Crashes, Entry, Event, Journal};
+pub use keeper::LeaseKeeper;
+pub use lease::{Beat, Lease, LeaseInfo};
+pub use observer::{Acquire, LeaseObserver};
+pub use owner::Owner;
+pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by};
+pub use space::{Reservation, Reservations, SpaceError, free_bytes, require};
+pub use state::{Counts, Folder, JobState, Listing, ShareState};
+pub use sweep::Swept;

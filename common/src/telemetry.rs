@@ -1,0 +1,29 @@
+//! One tracing set-up for both binaries.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Sends log lines to standard error: plain text for people, JSON lines for collectors.
+///
+/// lapin is silent: whatever it complains about comes back as a `BrokerError`, which says it in words for people.
+/// `DOVI_LOG` overrides the configured level with a full filter (`info,common::broker=debug`). Calling it twice
+/// in one process keeps the first set-up.
+pub fn init(log: &LogConfig) {
+    let filter = EnvFilter::try_from_env("DOVI_LOG")
+        .or_else(|_| {
+            EnvFilter::try_new(format!(
+                "warn,lapin=off,common={0},consumer={0},producer={0},dovi={0}",
+                log.level
+            ))
+        })
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second init in the same process (tests run daemons in-process) is no error worth stopping for.
+    let _ = match log.format {
+        LogFormat::Json => base.json().flatten_event(true).try_init(),
+        LogFormat::Text => base.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+}

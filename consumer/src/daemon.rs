@@ -1,0 +1,272 @@
+//! Taking films from the queue until told to stop.
+//!
+//! Each slot has its own session with the broker: one connection, one film at a time. A session that is lost does not
+//! stop the film in hand; the slot finishes it first and connects again afterwards, and whoever gets the film handed out
+//! meanwhile finds its lease, or its certificate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::broker::{BrokerError, BrokerOptions, Delivery, Events, Publisher, Session};
+use common::config::Config;
+use common::job::FailureCode;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::pipeline::{StageError, Stop, Toolbox};
+use crate::worker::{Action, Handled, Outcome, Worker, execute};
+
+/// The three ways to stop, each stronger than the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Take no more films.
+    pub intake: CancellationToken,
+    /// Stop the films in hand and give them back.
+    pub now: CancellationToken,
+    /// Kill tools without grace.
+    pub kill: CancellationToken,
+}
+
+/// When to stop by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// After one film.
+    pub once: bool,
+    /// When no film came for so long while connected.
+    pub idle: Option<Duration>,
+    /// Films at the same time; at least one.
+    pub slots: u16,
+}
+
+/// Runs the worker until it is told to stop or its limits are reached.
+///
+/// [`Exit::Some`] only for a single film (`once`) that was not converted: a daemon that could not convert a film has done
+/// its work when the reason is among the dead letters.
+pub async fn run(
+    config: Arc<Config>,
+    options: BrokerOptions,
+    tools: Arc<Toolbox>,
+    limits: Limits,
+    shutdown: Shutdown,
+) -> Exit {
+    let events = Events::start(options.clone());
+    let worker = Arc::new(Worker::new(config.clone(), tools, events.clone()));
+    crate::workspace::sweep(&config.scratch.path());
+    tracing::info!(worker = worker.name(), broker = %options, slots = limits.slots, "worker starts");
+    tell(&events, worker.name(), "start");
+    let slots: Vec<_> = (0..limits.slots.max(1))
+        .map(|slot| {
+            let options = options.clone().name(format!("dovi-consumer {} {slot}", worker.name()));
+            let publisher = Publisher::new(options.clone());
+            let (worker, config, shutdown) = (worker.clone(), config.clone(), shutdown.clone());
+            let slot = Slot { worker, config, options, publisher, limits, shutdown };
+            tokio::spawn(async move { slot.run().await })
+        })
+        .collect();
+    let mut worst = Exit::Ok;
+    for slot in slots {
+        worst = worst.max(slot.await.unwrap_or(Exit::Bug));
+    }
+    tell(&events, worker.name(), "stop");
+    tracing::info!(worker = worker.name(), "worker stops");
+    worst
+}
+
+fn tell(events: &Events, worker: &str, state: &str) {
+    let event = serde_json::json!({
+        "worker": worker, "state": state, "version": env!("CARGO_PKG_VERSION"), "at": jiff::Timestamp::now(),
+    });
+    events.send(format!("worker.{worker}"), &event);
+}
+
+struct Slot {
+    worker: Arc<Worker>,
+    config: Arc<Config>,
+    options: BrokerOptions,
+    publisher: Publisher,
+    limits: Limits,
+    shutdown: Shutdown,
+}
+
+/// What ends a session.
+enum Ended {
+    /// Told to stop, or the limits are reached.
+    Finished(Exit),
+    /// This worker cannot do any film now.
+    Unable,
+    /// The link is gone.
+    Lost,
+}
+
+impl Slot {
+    async fn run(self) -> Exit {
+        loop {
+            if !self.wait_until_ready().await {
+                return Exit::Ok;
+            }
+            let mut state = LinkState::default();
+            let session = tokio::select! {
+                () = self.shutdown.intake.cancelled() => return Exit::Ok,
+                session = Session::open_patiently(&self.options, |e, wait| state.failed(e, wait)) => session,
+            };
+            tracing::info!(broker = %self.options, "connected, waiting for films");
+            match self.take(session).await {
+                Ended::Finished(exit) => {
+                    self.publisher.close().await;
+                    return exit;
+                }
+                Ended::Unable => {
+                    tokio::select! {
+                        () = self.shutdown.intake.cancelled() => return Exit::Ok,
+                        () = tokio::time::sleep(self.config.worker.pause()) => {}
+                    }
+                }
+                Ended::Lost => {}
+            }
+        }
+    }
+
+    /// Waits until programs, share and folders are there. False: told to stop meanwhile.
+    async fn wait_until_ready(&self) -> bool {
+        let mut told = None;
+        loop {
+            match self.worker.ready().await {
+                Ok(()) => {
+                    if told.is_some() {
+                        tracing::info!("everything needed is there, going on");
+                    }
+                    return true;
+                }
+                Err(e) => self.pause(&e, &mut told),
+            }
+            tokio::select! {
+                () = self.shutdown.intake.cancelled() => return false,
+                () = tokio::time::sleep(self.config.worker.pause()) => {}
+            }
+        }
+    }
+
+    /// One line per change of state, not per look.
+    fn pause(&self, e: &StageError, told: &mut Option<String>) {
+        if told.as_ref() != Some(&e.message) {
+            tracing::error!(code = %e.code, "taking no films: {}; {}", e.message, e.advice());
+            *told = Some(e.message.clone());
+        }
+    }
+
+    async fn take(&self, mut session: Session) -> Ended {
+        loop {
+            let idle = self.limits.idle.map(|i| Instant::now() + i);
+            let next = tokio::select! {
+                biased;
+                () = self.shutdown.intake.cancelled() => {
+                    session.close().await;
+                    return Ended::Finished(Exit::Ok);
+                }
+                next = session.next() => next,
+                () = until(idle) => {
+                    tracing::info!("no film came, stopping");
+                    session.close().await;
+                    return Ended::Finished(Exit::Ok);
+                }
+            };
+            let delivery = match next {
+                Ok(delivery) => delivery,
+                Err(e) => {
+                    tracing::warn!(error = %e, "connecting again");
+                    return Ended::Lost;
+                }
+            };
+            let handled = self.handle(&session, &delivery).await;
+            let unable = handled.unable().map(|r| format!("{}; {}", r.summary, r.hint));
+            let failed = matches!(handled.outcome, Outcome::Failed(_));
+            let settled = self.settle(&handled, delivery).await;
+            if self.shutdown.intake.is_cancelled() || self.limits.once {
+                session.close().await;
+                let exit = if failed && self.limits.once { Exit::Some } else { Exit::Ok };
+                return Ended::Finished(exit);
+            }
+            if let Some(why) = unable {
+                tracing::error!("pausing: {why}");
+                session.close().await;
+                return Ended::Unable;
+            }
+            if !settled {
+                return Ended::Lost;
+            }
+        }
+    }
+
+    /// Works on the film whatever happens to the link.
+    async fn handle(&self, session: &Session, delivery: &Delivery) -> Handled {
+        let stop = Stop::default();
+        let watch = {
+            let (stop, shutdown) = (stop.clone(), self.shutdown.clone());
+            tokio::spawn(async move {
+                shutdown.now.cancelled().await;
+                stop.stop(FailureCode::Shutdown);
+                shutdown.kill.cancelled().await;
+                stop.kill();
+            })
+        };
+        let mut work = std::pin::pin!(self.worker.handle(delivery, &stop));
+        let handled = tokio::select! {
+            biased;
+            handled = &mut work => handled,
+            e = session.lost() => {
+                tracing::warn!(error = %e, "lost the broker; the film in hand goes on");
+                work.await
+            }
+        };
+        watch.abort();
+        handled
+    }
+
+    /// False: the queue could not be told, and hands the film out again.
+    async fn settle(&self, handled: &Handled, delivery: Delivery) -> bool {
+        if !delivery.usable() {
+            tracing::info!("the queue hands this film out again; what the share says decides then");
+            return false;
+        }
+        match execute(handled.action, &handled.outcome, delivery, &self.publisher).await {
+            Ok(()) => {
+                if handled.action == Action::Bury {
+                    tracing::info!(job = ?handled.job, "in the dead letters");
+                }
+                true
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "the queue could not be told; it hands the film out again");
+                false
+            }
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One log line when the reason changes, not one per try.
+#[derive(Default)]
+struct LinkState {
+    told: Option<String>,
+}
+
+impl LinkState {
+    fn failed(&mut self, e: &BrokerError, wait: Duration) {
+        let text = e.to_string();
+        if self.told.as_ref() == Some(&text) {
+            tracing::debug!(wait_s = wait.as_secs_f32(), "still: {text}");
+        } else if e.needs_a_person() {
+            tracing::error!("waiting for the broker: {text}; {}", e.hint());
+        } else {
+            tracing::warn!("waiting for the broker: {text}; {}", e.hint());
+        }
+        self.told = Some(text);
+    }
+}

@@ -1,0 +1,167 @@
+//! How the program ends: exit codes, and errors that say what to do.
+
+use std::process::ExitCode;
+
+use common::broker::BrokerError;
+use common::config::ConfigError;
+use common::job::{FailureClass, FailureCode};
+use common::share::ShareError;
+
+use crate::pipeline::StageError;
+
+/// The exit codes, a contract with scripts. `--help` prints the same list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything that was asked for was done.
+    Ok = 0,
+    /// Some film was not converted, or a check did not hold; each has its line.
+    Some = 1,
+    /// The command line or the configuration is wrong: nothing was done.
+    Usage = 2,
+    /// A program, the share, a disk or the broker is not there.
+    Environment = 3,
+    /// Stopped from outside (Ctrl-C, SIGTERM); nothing half done was left.
+    Interrupted = 4,
+    /// A state that should be impossible.
+    Bug = 70,
+}
+
+impl Exit {
+    /// How a program that was asked for one film ends when that film fails with this code.
+    pub fn of(code: FailureCode) -> Self {
+        match code.class() {
+            FailureClass::Permanent | FailureClass::Transient => Self::Some,
+            FailureClass::Resource => Self::Environment,
+            FailureClass::Interrupted => Self::Interrupted,
+            FailureClass::Bug => Self::Bug,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(e: Exit) -> Self {
+        Self::from(e as u8)
+    }
+}
+
+/// Why a command stopped: a sentence that says what is wrong, a hint that says what to do, and causes for `-v`.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// The sentence after `error: `.
+    pub message: String,
+    /// The sentence after `hint: `.
+    pub hint: Option<String>,
+    /// What lies below, nearest first.
+    pub causes: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without hint and causes.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, causes: Vec::new() }
+    }
+
+    /// Wrong use: the command line asks for something that makes no sense here.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something outside is not there.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, message)
+    }
+
+    /// Adds what a person does about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds an error and all that lies below it to the causes.
+    #[must_use]
+    pub fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut next = Some(error);
+        while let Some(e) = next {
+            self.causes.push(e.to_string());
+            next = e.source();
+        }
+        self
+    }
+
+    /// What standard error gets. Causes only if asked for: the sentence and the hint come first.
+    pub fn report(&self, verbose: bool) -> String {
+        let hint = self.hint.iter().map(|h| format!("hint: {h}\n"));
+        let causes = self.causes.iter().filter(|_| verbose).map(|c| format!("cause: {c}\n"));
+        std::iter::once(format!("error: {}\n", self.message)).chain(hint).chain(causes).collect()
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        let hint = match &e {
+            ConfigError::NoFile(_) => "check the path after --config",
+            ConfigError::Read(_) | ConfigError::Value { .. } => {
+                "every setting is explained in docs/CONFIGURATION.md; `dovi-consumer config show` prints what is in force"
+            }
+        };
+        Self::usage(e.to_string()).hint(hint).because(&e)
+    }
+}
+
+impl From<ShareError> for Failure {
+    fn from(e: ShareError) -> Self {
+        let hint = match &e {
+            ShareError::Gone { .. } => {
+                "mount the share; if this is the first start, run `dovi-producer setup` once"
+            }
+            _ => e.code().hint(),
+        };
+        Self::environment(e.to_string()).hint(hint).because(&e)
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(e: BrokerError) -> Self {
+        let exit = match &e {
+            BrokerError::Url(_) | BrokerError::Setting(_) => Exit::Usage,
+            _ => Exit::Environment,
+        };
+        Self::new(exit, e.to_string()).hint(e.hint()).because(&e)
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(e: StageError) -> Self {
+        let mut failure = Self::new(Exit::of(e.code), format!("{} ({})", e.message, e.code)).hint(e.advice());
+        failure.causes = e.causes();
+        if let Some(tool) = &e.tool {
+            failure.causes.push(tool.command.clone());
+            failure.causes.extend(tool.tail.iter().cloned());
+        }
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_come_only_when_asked_for() {
+        let io = std::io::Error::other("connection refused");
+        let f = Failure::environment("the broker does not answer").hint("start it").because(&io);
+        assert_eq!(f.report(false), "error: the broker does not answer\nhint: start it\n");
+        assert!(f.report(true).ends_with("cause: connection refused\n"));
+    }
+
+    #[test]
+    fn the_class_of_a_failure_decides_the_exit_code() {
+        assert_eq!(Exit::of(FailureCode::SourceTruncated), Exit::Some);
+        assert_eq!(Exit::of(FailureCode::ToolMissing), Exit::Environment);
+        assert_eq!(Exit::of(FailureCode::Shutdown), Exit::Interrupted);
+        assert_eq!(Exit::of(FailureCode::BugPanic), Exit::Bug);
+    }
+}

@@ -1,0 +1,179 @@
+//! Decoding, encoding and injecting in one go: ffmpeg's output passes through our hands, frame by frame.
+
+use std::fs::File;
+use std::io::{self, BufWriter, PipeReader, Write};
+use std::sync::Arc;
+
+use common::job::{FailureCode, Mode};
+use common::process::{ExitReport, Outcome, Progress as Count, Supervision, pipe, run};
+use common::share::FileError;
+use dovi::film::FilmIndex;
+use dovi::inject::{InjectError, InjectPlan, InjectReport, inject};
+use tokio_util::sync::CancellationToken;
+
+use crate::pipeline::artifact::VideoStream;
+use crate::pipeline::blocking::blocking;
+use crate::pipeline::meter::Unit;
+use crate::pipeline::{Context, FilmTask, Meter, Plan, Stage, StageError};
+use crate::tools::ffmpeg::EncodeArgs;
+use crate::workspace::Workspace;
+
+/// Encodes the film's picture anew, with every RPU on its frame.
+pub async fn encode(
+    context: &Context,
+    task: &FilmTask,
+    index: &Arc<FilmIndex>,
+    plan: &Plan,
+    workspace: &Workspace,
+) -> Result<VideoStream, StageError> {
+    let ffmpeg = context.tools.encoder().await?;
+    let args = EncodeArgs {
+        ffmpeg: ffmpeg.path.clone(),
+        source: task.source.clone(),
+        video_position: index.video.video_position,
+        x265: plan.x265.clone(),
+    };
+    let command = args.command(&ffmpeg.can);
+    let (stdout, reader) = pipe().map_err(|e| {
+        StageError::new(Stage::Encode, FailureCode::ToolFailed, format!("failed to make a pipe: {e}"))
+            .because(e)
+    })?;
+    let (count, own) = (Count::new(), CancellationToken::new());
+    let watch = Supervision { stdout, ..context.supervision(&count, &own) };
+
+    let path = workspace.video();
+    let injecting = {
+        let (inner, index, plan) = (context.clone(), index.clone(), plan.clone());
+        let (path, own) = (path.clone(), own.clone());
+        blocking(Stage::Encode, &context.stop, move || {
+            let injected = inject_all(&inner, &index, &plan, reader, &path, &count);
+            if injected.is_err() {
+                // Whatever ffmpeg still does is in vain.
+                own.cancel();
+            }
+            Ok(injected)
+        })
+    };
+    let (exit, injected) = tokio::join!(run(&command, watch), injecting);
+    context.stop.check(Stage::Encode)?;
+    let exit = exit.map_err(|e| StageError::spawn(Stage::Encode, e))?;
+    let report = judge(&exit, injected?)?;
+    Ok(VideoStream { path, vcl: report.vcl })
+}
+
+/// Reads ffmpeg's stream to its end. Blocks.
+fn inject_all(
+    context: &Context,
+    index: &FilmIndex,
+    plan: &Plan,
+    reader: PipeReader,
+    path: &std::path::Path,
+    count: &Count,
+) -> Result<InjectReport, InjectError> {
+    let expected = index.expected();
+    let plan = InjectPlan {
+        rpus: &expected,
+        frames: plan.frames,
+        mdcv: index.hdr10.mdcv,
+        cll: index.hdr10.cll,
+        hdr10plus: Some(&expected),
+        expect: plan.expect,
+    };
+    let mut meter = Meter::begin(&context.watcher, Mode::Encode, Stage::Encode, Unit::Frames, plan.frames);
+    let mut progress = |frames: u64| {
+        count.set(frames);
+        meter.set(frames);
+    };
+    let file = File::options().write(true).create_new(true).open(path).map_err(InjectError::Output)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let report = inject(reader, &mut out, &plan, &mut progress)?;
+    out.flush().map_err(InjectError::Output)?;
+    Ok(report)
+}
+
+/// Who of the two failed first. When ffmpeg dies, our side sees a stream that ends early; when our side fails, ffmpeg sees
+/// a broken pipe or our signal.
+fn judge(exit: &ExitReport, injected: Result<InjectReport, InjectError>) -> Result<InjectReport, StageError> {
+    match (exit.outcome, injected) {
+        (Outcome::Exited(0), Ok(report)) => Ok(report),
+        (Outcome::Signaled(_) | Outcome::Stalled, _) | (Outcome::Exited(_), Ok(_)) => {
+            Err(StageError::exit(Stage::Encode, FailureCode::EncodeFailed, "ffmpeg", exit))
+        }
+        // The stream was cut by ffmpeg's own end, which says more than where it was cut.
+        (Outcome::Exited(code), Err(InjectError::FrameCount { .. } | InjectError::Input(_))) if code != 0 => {
+            Err(StageError::exit(Stage::Encode, FailureCode::EncodeFailed, "ffmpeg", exit))
+        }
+        (_, Err(e)) => Err(inject_error(e, exit)),
+        (Outcome::Cancelled, Ok(_)) => {
+            Err(StageError::new(Stage::Encode, FailureCode::BugPanic, "ffmpeg was stopped without a reason"))
+        }
+    }
+}
+
+fn inject_error(e: InjectError, exit: &ExitReport) -> StageError {
+    if let InjectError::Output(io) = e {
+        // Scratch is a local disk: not the share's fault.
+        let e = FileError::new(
+            "write",
+            std::path::Path::new("the video stream in scratch"),
+            io::Error::from(io.kind()),
+        );
+        return match e {
+            FileError::NoSpace { .. } => StageError::new(
+                Stage::Encode,
+                FailureCode::DiskFull,
+                format!("the scratch disk is full: {io}"),
+            )
+            .because(io),
+            _ => StageError::new(
+                Stage::Encode,
+                FailureCode::ToolFailed,
+                format!("failed to write to scratch: {io}"),
+            )
+            .hint("Check the disk of scratch.dir.")
+            .because(io),
+        };
+    }
+    let code = e.code().parse().unwrap_or(FailureCode::EncodeFailed);
+    let error = StageError::new(Stage::Encode, code, e.to_string());
+    // What ffmpeg said on the way may explain the stream.
+    if exit.stderr_tail.trim().is_empty() { error.because(e) } else { error.tool(exit).because(e) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn exit(outcome: Outcome) -> ExitReport {
+        ExitReport {
+            command: "ffmpeg".into(),
+            outcome,
+            duration: Duration::from_secs(1),
+            stderr_tail: "Conversion failed!\n".into(),
+            stdout: Vec::new(),
+            stdout_cut: false,
+            leaked: false,
+        }
+    }
+
+    #[test]
+    fn whoever_failed_first_is_named() {
+        let short = || Err(InjectError::FrameCount { planned: 9, encoded: 3 });
+        let full = || Err(InjectError::Output(io::ErrorKind::StorageFull.into()));
+        let missing = || Err(InjectError::RpuMissing(7));
+        for (outcome, injected, code) in [
+            (Outcome::Exited(1), short(), FailureCode::EncodeFailed),
+            (Outcome::Exited(0), short(), FailureCode::EncodeFrames),
+            (Outcome::Signaled(9), short(), FailureCode::ToolKilled),
+            (Outcome::Stalled, short(), FailureCode::ToolStalled),
+            (Outcome::Cancelled, full(), FailureCode::DiskFull),
+            (Outcome::Exited(1), full(), FailureCode::DiskFull),
+            (Outcome::Cancelled, missing(), FailureCode::RpuMissing),
+        ] {
+            let name = format!("{outcome:?} {injected:?}");
+            assert_eq!(judge(&exit(outcome), injected).unwrap_err().code, code, "{name}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One file per stage.
+
+pub(super) mod copy;
+pub(super) mod encode;
+pub(super) mod mux;
+pub(super) mod preflight;
+pub(super) mod prescan;
+pub(super) mod publish;
+pub(super) mod verify;

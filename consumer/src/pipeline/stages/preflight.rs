@@ -1,0 +1,107 @@
+//! What can be known before any work: is the result's name free, can it be written there, is there room.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use common::job::{FailureCode, Mode};
+use common::share::{FileError, Reservation, SpaceError};
+use dovi::film::FilmIndex;
+
+use crate::pipeline::blocking::uninterrupted;
+use crate::pipeline::{Context, FilmTask, Source, Stage, StageError};
+use crate::workspace::{Needs, needs, partial_name, remove_partials_of, sweep};
+
+/// Checks programs and names, and clears away what dead attempts left.
+pub async fn check(context: &Context, task: &FilmTask) -> Result<(), StageError> {
+    context.tools.mkvmerge().await?;
+    if task.recipe.mode == Mode::Encode {
+        context.tools.encoder().await?;
+    }
+    let task = task.clone();
+    uninterrupted(Stage::Preflight, move || {
+        source_unchanged(&task, Stage::Preflight)?;
+        sweep(&task.scratch);
+        let removed = remove_partials_of(&task.target, &task.dead);
+        if removed > 0 {
+            tracing::info!(removed, target = %task.target.display(), "removed partial results of dead attempts");
+        }
+        writable(&task.target, &task.token)
+    })
+    .await
+}
+
+/// The source is there and is the one that was asked for.
+pub fn source_unchanged(task: &FilmTask, stage: Stage) -> Result<Source, StageError> {
+    let now = Source::of(&task.source).map_err(|e| {
+        let code = match e.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => FailureCode::SourceMissing,
+            _ => FailureCode::SourceUnreadable,
+        };
+        StageError::new(stage, code, format!("{}: {e}", task.source.display())).because(e)
+    })?;
+    match task.expected {
+        Some(then) if then != now => {
+            let message = format!(
+                "{} has {} bytes, dated {} ns; it was asked for with {} bytes, dated {} ns",
+                task.source.display(),
+                now.size,
+                now.mtime_ns,
+                then.size,
+                then.mtime_ns
+            );
+            Err(StageError::new(stage, FailureCode::SourceChanged, message))
+        }
+        _ => Ok(now),
+    }
+}
+
+/// Nobody has the result's name.
+pub fn name_is_free(target: &Path) -> Result<(), StageError> {
+    match fs::symlink_metadata(target) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(StageError::file(Stage::Preflight, FileError::new("look at", target, e))),
+        Ok(_) => Err(taken(target)),
+    }
+}
+
+pub fn taken(target: &Path) -> StageError {
+    let message = format!("{} exists already", target.display());
+    StageError::new(Stage::Preflight, FailureCode::OutputExists, message)
+}
+
+/// The nearest folder that exists: the result's own is made only when there is something to put in.
+fn existing(target: &Path) -> PathBuf {
+    let above = target.ancestors().skip(1).find(|d| d.is_dir());
+    above.unwrap_or(Path::new("/")).to_owned()
+}
+
+/// A folder that takes no file is found now and not after a day of encoding.
+fn writable(target: &Path, token: &str) -> Result<(), StageError> {
+    let probe = partial_name(&existing(target).join("probe"), token);
+    let failed = |e| StageError::file(Stage::Preflight, FileError::new("write to the folder of", target, e));
+    File::options().write(true).create_new(true).open(&probe).map_err(failed)?;
+    fs::remove_file(&probe).map_err(failed)
+}
+
+/// Counts on the space that the film needs, until the answer is dropped.
+pub fn reserve(
+    context: &Context,
+    task: &FilmTask,
+    index: &FilmIndex,
+) -> Result<[Reservation; 2], StageError> {
+    let other: u64 = index.tracks.iter().map(|t| t.bytes).sum();
+    let whole = index.integrity.file_end;
+    let Needs { scratch, target } = needs(whole, whole.saturating_sub(other), task.recipe.mode == Mode::Copy);
+    let ask = |dir: &Path, bytes: u64, code: FailureCode| {
+        context.space.reserve(dir, bytes).map_err(|e| match e {
+            SpaceError::Short { .. } => StageError::new(Stage::Preflight, code, e.to_string()).because(e),
+            SpaceError::File(e) => StageError::file(Stage::Preflight, e),
+        })
+    };
+    fs::create_dir_all(&task.scratch)
+        .map_err(|e| StageError::file(Stage::Preflight, FileError::new("create", &task.scratch, e)))?;
+    Ok([
+        ask(&task.scratch, scratch, FailureCode::ScratchSmall)?,
+        ask(&existing(&task.target), target, FailureCode::DiskFull)?,
+    ])
+}

@@ -1,0 +1,400 @@
+//! One delivery: read it, claim the film, work on it, and write down what came of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::broker::{Delivery, Events};
+use common::config::{Config, OutputMode};
+use common::job::{FailureClass, FailureCode, FailureReport, JobId, JobMessage};
+use common::share::{
+    Acquire, Entry, Event, Folder, Journal, Lease, LeaseKeeper, LeaseObserver, Owner, Reservations,
+    ShareState,
+};
+
+use super::ledger::{ShareLedger, share_error};
+use super::report::Reporter;
+use super::settle::{Action, Outcome, decide};
+use crate::pipeline::{self, Context, FilmTask, Label, Source, Stage, StageError, Stop, Toolbox, Watch};
+
+/// Of a message that is no job, so much is kept for the report.
+const RAW: usize = 4096;
+
+/// Everything a worker needs for any film.
+pub struct Worker {
+    config: Arc<Config>,
+    name: String,
+    share: ShareState,
+    observer: LeaseObserver,
+    tools: Arc<Toolbox>,
+    space: Reservations,
+    events: Events,
+}
+
+/// What came of a delivery and what is to be done with its message.
+#[derive(Debug)]
+pub struct Handled {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What is to be done.
+    pub action: Action,
+    /// The job, if the message was one.
+    pub job: Option<JobId>,
+}
+
+impl Handled {
+    /// Why this worker should pause, if it cannot do any film now.
+    pub fn unable(&self) -> Option<&FailureReport> {
+        match &self.outcome {
+            // A scratch disk that is too small for one film has room for others.
+            Outcome::Failed(r)
+                if r.class == FailureClass::Resource && r.code != FailureCode::ScratchSmall =>
+            {
+                Some(r)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Worker {
+    /// A worker under the configured name.
+    pub fn new(config: Arc<Config>, tools: Arc<Toolbox>, events: Events) -> Self {
+        let name = config.worker.display_name();
+        let share = ShareState::new(&config.share.state_dir);
+        let observer = LeaseObserver::new(share.clone(), Owner::here(&name));
+        Self { name, share, observer, tools, events, config, space: Reservations::default() }
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sees whether films can be worked on at all: programs, share, library and output folders.
+    ///
+    /// # Errors
+    /// The first thing that is missing.
+    pub async fn ready(&self) -> Result<(), StageError> {
+        self.tools.mkvmerge().await?;
+        self.tools.encoder().await?;
+        self.share.check().map_err(|e| share_error(Stage::Preflight, e))?;
+        for (name, root) in &self.config.library.roots {
+            if !root.is_dir() {
+                return Err(absent(root, &format!("library root {name}")));
+            }
+        }
+        self.output_root()
+    }
+
+    /// Works on a delivery. When this returns the share knows what came of it and the lease is given back; what is left
+    /// is to tell the queue.
+    pub async fn handle(&self, delivery: &Delivery, stop: &Stop) -> Handled {
+        let attempt = delivery.attempt().saturating_add(1);
+        let job = match delivery.body() {
+            Ok(job) => job,
+            Err(e) => {
+                let error = StageError::new(Stage::Preflight, e.code(), e.to_string());
+                let raw =
+                    String::from_utf8_lossy(&delivery.raw()[..delivery.raw().len().min(RAW)]).into_owned();
+                let report = FailureReport { raw: Some(raw), ..self.report(None, &error, attempt, None) };
+                return self.handled(Outcome::Failed(Box::new(report)), None);
+            }
+        };
+        let id = job.id;
+        tracing::info!(film = %job.film, job = %id, attempt, recipe = job.recipe.summary(), "film received");
+        let outcome = self.claim_and_work(&job, attempt, stop).await;
+        let handled = self.handled(outcome, Some(id));
+        self.tell(&job, &handled);
+        handled
+    }
+
+    fn handled(&self, outcome: Outcome, job: Option<JobId>) -> Handled {
+        let action = decide(&outcome, self.config.retry.max_attempts);
+        Handled { outcome, action, job }
+    }
+
+    async fn claim_and_work(&self, job: &JobMessage, attempt: u32, stop: &Stop) -> Outcome {
+        let fail = |e: &StageError| Outcome::Failed(Box::new(self.report(Some(job), e, attempt, None)));
+        let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
+        let claimed = blocking(move || observer.acquire(id, stale)).await;
+        let lease = match claimed {
+            Ok(Ok(Acquire::Mine(lease))) => lease,
+            Ok(Ok(Acquire::Done)) => {
+                let share = self.share.clone();
+                // The worker that finished it may have died before it tidied up.
+                if let Ok(Err(e)) = blocking(move || share.remove(Folder::Queued, id)).await {
+                    tracing::debug!(error = %e, "the queue entry of a finished film stays behind");
+                }
+                return Outcome::Done;
+            }
+            Ok(Ok(Acquire::Busy { holder, .. })) => {
+                let holder = holder.map_or_else(|| "somebody".into(), |h| h.worker);
+                tracing::info!(film = %job.film, holder, "another worker has this film");
+                return Outcome::Busy;
+            }
+            Ok(Err(e)) => return fail(&share_error(Stage::Preflight, e)),
+            Err(e) => return fail(&e),
+        };
+        match self.begin(job, attempt, &lease).await {
+            Ok(begun) => self.work(job, attempt, lease, begun, stop).await,
+            Err(e) => {
+                let outcome = fail(&e);
+                self.write_failure(job, &outcome).await;
+                release(&lease);
+                outcome
+            }
+        }
+    }
+
+    /// With the lease in hand: counts crashes and writes the start down.
+    async fn begin(&self, job: &JobMessage, attempt: u32, lease: &Lease) -> Result<Begun, StageError> {
+        let (share, id, most) = (self.share.clone(), job.id, self.config.retry.max_crashes);
+        let start = self.entry(lease.token(), attempt, Event::Start);
+        blocking(move || {
+            let failed = |e| share_error(Stage::Preflight, e);
+            let journal = Journal::open(&share, id).map_err(failed)?;
+            let entries = journal.entries().map_err(failed)?;
+            let crashes = journal.crashes().map_err(failed)?;
+            let dead: Vec<String> =
+                entries.iter().filter(|e| e.event == Event::Start).map(|e| e.run.clone()).collect();
+            if crashes.count >= most {
+                close_open_runs(&journal, &entries, &start)?;
+                let names: Vec<_> = crashes.workers.iter().map(String::as_str).collect();
+                let message = format!("{} workers died over this film ({})", crashes.count, names.join(", "));
+                return Err(StageError::new(Stage::Preflight, FailureCode::Poison, message));
+            }
+            journal.append(&start).map_err(failed)?;
+            let log = format!("attempt-{}-{}.log", start.attempt, &start.run[..start.run.len().min(8)]);
+            Ok(Begun { journal, dead, log: share.log_path(id).join(log) })
+        })
+        .await?
+    }
+
+    async fn work(&self, job: &JobMessage, attempt: u32, lease: Lease, begun: Begun, stop: &Stop) -> Outcome {
+        let token = lease.token().to_owned();
+        let log = begun.log.strip_prefix(self.share.dir()).ok().map(|p| p.to_string_lossy().into_owned());
+        let keeper = match LeaseKeeper::start(lease, self.config.worker.beat()) {
+            Ok(keeper) => Arc::new(keeper),
+            Err(e) => {
+                let error = StageError::new(
+                    Stage::Preflight,
+                    FailureCode::ToolFailed,
+                    format!("no threads left: {e}"),
+                );
+                return Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, log)));
+            }
+        };
+        let (lost, stopper) = (keeper.lost().clone(), stop.clone());
+        let fence = tokio::spawn(async move {
+            lost.cancelled().await;
+            stopper.stop(FailureCode::LeaseLost);
+        });
+        let result = self.convert(job, &token, &begun, &keeper, stop).await;
+        fence.abort();
+
+        let outcome = match &result {
+            Ok(()) => Outcome::Done,
+            Err(e) => Outcome::Failed(Box::new(self.report(Some(job), e, attempt, log))),
+        };
+        let said = result.as_ref().map_or_else(|e| e.code.to_string(), |()| "done".into());
+        let end = self.entry(&token, attempt, Event::End { outcome: said });
+        let journal = begun.journal;
+        match blocking(move || journal.append(&end)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(error = %e, "the end of this attempt is not in the journal"),
+            Err(e) => tracing::error!(error = %e, "the journal"),
+        }
+        if keeper.lost().is_cancelled() {
+            return outcome;
+        }
+        self.write_failure(job, &outcome).await;
+        // The keeper's threads end with it; a thread left behind by a hanging share may still hold it.
+        if let Err(e) = blocking(move || release(keeper.lease())).await {
+            tracing::error!(error = %e, "giving the lease back");
+        }
+        outcome
+    }
+
+    async fn convert(
+        &self,
+        job: &JobMessage,
+        token: &str,
+        begun: &Begun,
+        keeper: &Arc<LeaseKeeper>,
+        stop: &Stop,
+    ) -> Result<(), StageError> {
+        let path = |e: common::job::PathError| {
+            StageError::new(Stage::Preflight, FailureCode::MessagePath, e.to_string())
+        };
+        let source = self.config.library.resolve(&job.film).map_err(path)?;
+        let target = self.config.result_path(&job.film).map_err(path)?;
+        if let Some(root) = self.config.library.roots.get(job.film.root()) {
+            // An empty mount point is no library whose films are all gone.
+            present(root, &format!("library root {}", job.film.root()))?;
+        }
+        self.output_root()?;
+        let task = FilmTask {
+            source,
+            expected: Some(Source { size: job.size, mtime_ns: job.mtime_ns }),
+            target,
+            scratch: self.config.scratch.path(),
+            recipe: job.recipe.clone(),
+            token: token.to_owned(),
+            dead: begun.dead.clone(),
+            label: Label { job: Some(job.id), film: Some(job.film.to_string()), worker: self.name.clone() },
+        };
+        let reporter =
+            Reporter::new(keeper.clone(), self.events.clone(), self.name.clone(), job.id, job.film.clone());
+        let context = Context {
+            tools: self.tools.clone(),
+            watch: Watch {
+                stall: self.config.worker.stall(),
+                grace: self.config.worker.grace(),
+                log: Some(begun.log.clone()),
+            },
+            decode: self.config.verify.decode,
+            space: self.space.clone(),
+            watcher: Arc::new(reporter),
+            stop: stop.clone(),
+        };
+        let ledger = Arc::new(ShareLedger::new(self.share.clone(), job.id, keeper.clone()));
+        let finished = pipeline::run(&context, task, ledger).await?;
+        tracing::info!(
+            film = %job.film, result = %finished.target.display(), frames = finished.certificate.frames,
+            wrong_frames = finished.certificate.wrong_frames, "film done"
+        );
+        Ok(())
+    }
+
+    /// Makes the results' folder if it is missing, but not in an empty mount point.
+    fn output_root(&self) -> Result<(), StageError> {
+        let dir = &self.config.output.dir;
+        if self.config.output.mode != OutputMode::Separate || dir.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = dir.parent() {
+            present(parent, "folder of output.dir")?;
+        }
+        std::fs::create_dir_all(dir)
+            .map_err(|e| StageError::file(Stage::Preflight, common::share::FileError::new("create", dir, e)))
+    }
+
+    /// The share's own record of a film that is given up; the queue gets the same.
+    async fn write_failure(&self, job: &JobMessage, outcome: &Outcome) {
+        let Outcome::Failed(report) = outcome else { return };
+        if decide(outcome, self.config.retry.max_attempts) != Action::Bury {
+            return;
+        }
+        let (share, id, report) = (self.share.clone(), job.id, report.clone());
+        match blocking(move || share.settle(Folder::Failed, id, &report)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                tracing::error!(job = %id, error = %e, "the failure is not on the share, only in the queue");
+            }
+            Err(e) => tracing::error!(job = %id, error = %e, "writing the failure"),
+        }
+    }
+
+    fn report(
+        &self,
+        job: Option<&JobMessage>,
+        e: &StageError,
+        attempt: u32,
+        log: Option<String>,
+    ) -> FailureReport {
+        FailureReport {
+            v: 1,
+            job: job.cloned(),
+            code: e.code,
+            class: e.code.class(),
+            stage: e.stage.name().into(),
+            summary: e.message.clone(),
+            hint: e.advice().into(),
+            causes: e.causes(),
+            tool: e.tool.as_deref().cloned(),
+            attempt,
+            worker: self.name.clone(),
+            at: jiff::Timestamp::now(),
+            log,
+            raw: None,
+        }
+    }
+
+    fn entry(&self, token: &str, attempt: u32, event: Event) -> Entry {
+        let owner = self.observer.owner();
+        Entry {
+            run: token.to_owned(),
+            attempt,
+            worker: owner.worker.clone(),
+            host: owner.host.clone(),
+            event,
+            at: jiff::Timestamp::now(),
+        }
+    }
+
+    fn tell(&self, job: &JobMessage, handled: &Handled) {
+        let (state, code) = match &handled.outcome {
+            Outcome::Done => ("done", None),
+            Outcome::Busy => ("busy", None),
+            Outcome::Failed(r) => {
+                let next = match handled.action {
+                    Action::Bury => "given up",
+                    Action::Retry(_) => "tried again later",
+                    Action::GiveBack(_) | Action::Ack => "given back",
+                };
+                tracing::warn!(
+                    film = %job.film, code = %r.code, stage = r.stage, next, "{}; {}", r.summary, r.hint
+                );
+                ("failed", Some(r.code))
+            }
+        };
+        let event = serde_json::json!({
+            "worker": self.name, "job": job.id, "film": job.film, "state": state, "code": code,
+            "at": jiff::Timestamp::now(),
+        });
+        self.events.send(format!("film.{}", job.id), &event);
+    }
+}
+
+/// What [`Worker::begin`] found and made.
+struct Begun {
+    journal: Journal,
+    /// Tokens of earlier attempts. We have the lease, so all of them are dead.
+    dead: Vec<String>,
+    log: PathBuf,
+}
+
+/// Gives every start its end, so that a person who tries the film again begins to count anew.
+fn close_open_runs(journal: &Journal, entries: &[Entry], like: &Entry) -> Result<(), StageError> {
+    let ended = |run: &str| entries.iter().any(|e| e.run == run && matches!(e.event, Event::End { .. }));
+    for open in entries.iter().filter(|e| e.event == Event::Start && !ended(&e.run)) {
+        let event = Event::End { outcome: FailureCode::Poison.to_string() };
+        let end = Entry { run: open.run.clone(), attempt: open.attempt, event, ..like.clone() };
+        journal.append(&end).map_err(|e| share_error(Stage::Preflight, e))?;
+    }
+    Ok(())
+}
+
+/// A folder that is missing or empty is taken for a mount that is gone.
+fn present(dir: &Path, what: &str) -> Result<(), StageError> {
+    let there = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    if there { Ok(()) } else { Err(absent(dir, what)) }
+}
+
+fn absent(dir: &Path, what: &str) -> StageError {
+    let message = format!("the {what} ({}) is not there or empty: not mounted?", dir.display());
+    StageError::new(Stage::Preflight, FailureCode::ShareGone, message)
+        .hint("Mount it, or correct the setting; the worker goes on by itself.")
+}
+
+fn release(lease: &Lease) {
+    if let Err(e) = lease.release() {
+        tracing::warn!(job = %lease.job(), error = %e, "the lease was not given back; it goes stale by itself");
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StageError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        StageError::new(Stage::Preflight, FailureCode::BugPanic, format!("the program panicked: {e}"))
+    })
+}

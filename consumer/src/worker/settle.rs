@@ -1,0 +1,135 @@
+//! What came of a delivery, and what is said to the queue about it. Decided here and nowhere else.
+
+use common::broker::{BrokerError, Delivery, Publisher, Tier};
+use common::job::{FailureClass, FailureCode, FailureReport};
+
+/// What came of a delivery.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Published and proven, now or before.
+    Done,
+    /// Somebody else works on it.
+    Busy,
+    /// It failed; the report says how. `report.attempt` counts this try.
+    Failed(Box<FailureReport>),
+}
+
+/// What is done with the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is finished.
+    Ack,
+    /// Later again, not counted as a try. `None` is at once.
+    GiveBack(Option<Tier>),
+    /// Later again, counted.
+    Retry(Tier),
+    /// To the dead letters.
+    Bury,
+}
+
+/// The decision. `max_attempts` is `retry.max_attempts`.
+pub fn decide(outcome: &Outcome, max_attempts: u32) -> Action {
+    let report = match outcome {
+        Outcome::Done => return Action::Ack,
+        Outcome::Busy => return Action::GiveBack(Some(Tier::Minute)),
+        Outcome::Failed(report) => report,
+    };
+    match report.code.class() {
+        FailureClass::Permanent | FailureClass::Bug => Action::Bury,
+        // Another worker may be able to do it; this one would only get it straight back.
+        FailureClass::Resource => Action::GiveBack(Some(Tier::Minute)),
+        // A worker that was told to stop leaves its film to the others at once. One that lost its film leaves it to
+        // whoever has it, and looks again later.
+        FailureClass::Interrupted if report.code == FailureCode::Shutdown => Action::GiveBack(None),
+        FailureClass::Interrupted => Action::GiveBack(Some(Tier::Minute)),
+        FailureClass::Transient if report.attempt >= report.code.max_attempts(max_attempts) => Action::Bury,
+        FailureClass::Transient => Action::Retry(Tier::after(report.attempt)),
+    }
+}
+
+/// Does it. The share's own books are written before: when the message goes, the share knows everything.
+///
+/// # Errors
+/// The queue cannot be reached any more; it hands the film out again, and what the share says then decides.
+pub async fn execute(
+    action: Action,
+    outcome: &Outcome,
+    delivery: Delivery,
+    publisher: &Publisher,
+) -> Result<(), BrokerError> {
+    match (action, outcome) {
+        (Action::Retry(tier), Outcome::Failed(r)) => delivery.retry(publisher, tier, r.attempt, r.code).await,
+        (Action::Bury, Outcome::Failed(report)) => delivery.fail(publisher, report).await,
+        (Action::GiveBack(delay), _) => delivery.give_back(publisher, delay).await,
+        (Action::Ack | Action::Retry(_) | Action::Bury, _) => delivery.ack().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: FailureCode, attempt: u32) -> Outcome {
+        Outcome::Failed(Box::new(FailureReport {
+            v: 1,
+            job: None,
+            code,
+            class: code.class(),
+            stage: "encode".into(),
+            summary: String::new(),
+            hint: String::new(),
+            causes: Vec::new(),
+            tool: None,
+            attempt,
+            worker: "w".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            log: None,
+            raw: None,
+        }))
+    }
+
+    #[test]
+    fn the_table() {
+        use Action::{Bury, GiveBack, Retry};
+        use FailureCode as C;
+        let minute = Some(Tier::Minute);
+        for (code, attempt, want) in [
+            (C::SourceTruncated, 1, Bury),
+            (C::FelExpanding, 1, Bury),
+            (C::MessageMalformed, 1, Bury),
+            (C::Poison, 1, Bury),
+            (C::BugPanic, 1, Bury),
+            (C::EncodeFailed, 1, Retry(Tier::Minute)),
+            (C::EncodeFailed, 2, Retry(Tier::TenMinutes)),
+            (C::EncodeFailed, 3, Bury),
+            (C::ProofAlignment, 1, Retry(Tier::Minute)),
+            (C::ProofAlignment, 2, Bury),
+            (C::DiskFull, 1, GiveBack(minute)),
+            (C::DiskFull, 99, GiveBack(minute)),
+            (C::ToolMissing, 1, GiveBack(minute)),
+            (C::ShareGone, 1, GiveBack(minute)),
+            (C::LeaseLost, 5, GiveBack(minute)),
+            (C::Shutdown, 5, GiveBack(None)),
+            (C::Cancelled, 1, Bury),
+        ] {
+            assert_eq!(decide(&failed(code, attempt), 3), want, "{code} at attempt {attempt}");
+        }
+        assert_eq!(decide(&Outcome::Done, 3), Action::Ack);
+        assert_eq!(decide(&Outcome::Busy, 3), GiveBack(minute));
+    }
+
+    #[test]
+    fn no_code_runs_for_ever_or_is_forgotten() {
+        for code in FailureCode::ALL {
+            let last = decide(&failed(*code, 1000), 3);
+            let counted =
+                matches!(code.class(), FailureClass::Permanent | FailureClass::Transient | FailureClass::Bug);
+            assert_eq!(last == Action::Bury, counted, "{code}: {last:?}");
+        }
+    }
+
+    #[test]
+    fn long_retries_wait_longest() {
+        assert_eq!(decide(&failed(FailureCode::ShareIo, 7), 10), Action::Retry(Tier::Hour));
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a film cannot be scanned, each with a stable code.
+use crate::{matroska::MatroskaError, nal::NalError, params::ParamError, rpu::RpuError, slice::SliceError};
+
+/// Damage, impossibility, or a stop from outside. `frame` counts video frames in decode order from 0, `offset` is the
+/// byte of the block in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The container.
+    #[error(transparent)]
+    Matroska(#[from] MatroskaError),
+    /// The file ends earlier than its contents say.
+    #[error("truncated: {0}")]
+    Truncated(String),
+    /// The container is whole but holds no frame of the film.
+    #[error("video track {track} has no frames")]
+    NoFrames {
+        /// Track number.
+        track: u64,
+    },
+    /// No HEVC video track.
+    #[error("no hevc video track ({0})")]
+    NoVideo(String),
+    /// More than one track could be the film.
+    #[error("ambiguous video: {0}")]
+    Ambiguous(String),
+    /// The film is of a kind this system does not handle.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    /// The frame's NAL units do not fit its block.
+    #[error("frame {frame} at byte {offset}: {source}")]
+    Nal {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+        /// What is wrong.
+        source: NalError,
+    },
+    /// A parameter set cannot be read.
+    #[error("frame {frame} at byte {offset}: {source}")]
+    Params {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+        /// What is wrong.
+        source: ParamError,
+    },
+    /// The first slice header cannot be read.
+    #[error("frame {frame} at byte {offset}: {source}")]
+    Slice {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+        /// What is wrong.
+        source: SliceError,
+    },
+    /// A block does not hold exactly one picture.
+    #[error("block {frame} at byte {offset} holds {pictures} pictures")]
+    Pictures {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+        /// Pictures found.
+        pictures: u32,
+    },
+    /// An RPU cannot be used.
+    #[error("frame {frame} at byte {offset}: {source}")]
+    RpuInvalid {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+        /// What is wrong.
+        source: RpuError,
+    },
+    /// Two different RPUs in one access unit: players disagree about which one counts.
+    #[error("frame {frame} at byte {offset} has two different rpus")]
+    RpuDuplicate {
+        /// Frame.
+        frame: u64,
+        /// Byte.
+        offset: u64,
+    },
+    /// Too many frames have no RPU.
+    #[error("{missing} of {frames} frames have no rpu (longest run {longest_run}, first at frame {first})")]
+    RpuMissing {
+        /// Frames without.
+        missing: u64,
+        /// All frames.
+        frames: u64,
+        /// Longest run of consecutive ones in display order.
+        longest_run: u64,
+        /// Display index of the first.
+        first: u64,
+    },
+    /// The enhancement layer track does not go with the base layer.
+    #[error("enhancement layer track: {0}")]
+    ElTrack(String),
+    /// Timestamps and picture order disagree, so no frame has a certain place.
+    #[error("order of frames is uncertain: {0}")]
+    Order(String),
+    /// The watcher asked to stop.
+    #[error("cancelled after {bytes} bytes")]
+    Cancelled {
+        /// Bytes read so far.
+        bytes: u64,
+    },
+}
+
+impl ScanError {
+    /// Stable failure code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Matroska(error) if error.is_truncation() => "source.truncated",
+            Self::Matroska(error) => match error {
+                MatroskaError::Io { .. } => "source.unreadable",
+                MatroskaError::Empty => "source.empty",
+                MatroskaError::NotMatroska(_) => "source.not-matroska",
+                MatroskaError::NoTracks => "source.no-video",
+                MatroskaError::TooLarge { .. } | MatroskaError::Unsupported { .. } => "source.unsupported",
+                MatroskaError::Damaged { .. } | MatroskaError::Truncated { .. } => "source.damaged",
+            },
+            Self::Truncated(_) => "source.truncated",
+            Self::NoFrames { .. } | Self::NoVideo(_) => "source.no-video",
+            Self::Ambiguous(_) => "source.ambiguous",
+            Self::Unsupported(_) => "source.unsupported",
+            Self::Nal { .. } | Self::Params { .. } | Self::Slice { .. } | Self::Pictures { .. } => {
+                "source.damaged"
+            }
+            Self::RpuInvalid { .. } => "rpu.invalid",
+            Self::RpuDuplicate { .. } => "rpu.duplicate",
+            Self::RpuMissing { .. } => "rpu.missing",
+            Self::ElTrack(_) => "dv.el-unreadable",
+            Self::Order(_) => "align.order",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}

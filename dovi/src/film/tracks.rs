@@ -1,0 +1,76 @@
+//! Fingerprint of a track's payload, independent of how it was cut into blocks or packed.
+use serde::{Deserialize, Serialize};
+
+use crate::matroska::{Block, Track, TrackKind};
+
+/// One track that is carried over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackDigest {
+    /// Track number in its file.
+    pub number: u64,
+    /// Unique id; kept by mkvmerge.
+    pub uid: u64,
+    /// `video`, `audio`, `subtitle`, `buttons` or `other`.
+    pub kind: String,
+    /// Codec.
+    pub codec_id: String,
+    /// BLAKE3 over all frames one after the other, as 64 hex digits; empty if tracks were not hashed.
+    pub payload: String,
+    /// Frames.
+    pub frames: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// First timestamp.
+    pub first_pts_ns: Option<i64>,
+    /// Greatest timestamp.
+    pub last_pts_ns: Option<i64>,
+}
+
+/// Builds a [`TrackDigest`].
+pub(crate) struct TrackFold {
+    digest: TrackDigest,
+    hasher: blake3::Hasher,
+}
+
+impl TrackFold {
+    pub(crate) fn new(track: &Track) -> Self {
+        let kind = match track.kind {
+            TrackKind::Video => "video",
+            TrackKind::Audio => "audio",
+            TrackKind::Subtitle => "subtitle",
+            TrackKind::Buttons => "buttons",
+            TrackKind::Other(_) => "other",
+        };
+        let digest = TrackDigest {
+            number: track.number,
+            uid: track.uid,
+            kind: kind.to_owned(),
+            codec_id: track.codec_id.clone(),
+            payload: String::new(),
+            frames: 0,
+            bytes: 0,
+            first_pts_ns: None,
+            last_pts_ns: None,
+        };
+        Self { digest, hasher: blake3::Hasher::new() }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.digest.number
+    }
+
+    pub(crate) fn add(&mut self, block: &Block, frame: &[u8]) {
+        self.hasher.update(frame);
+        self.digest.frames += 1;
+        self.digest.bytes += frame.len() as u64;
+        self.digest.first_pts_ns.get_or_insert(block.pts_ns);
+        self.digest.last_pts_ns = self.digest.last_pts_ns.max(Some(block.pts_ns));
+    }
+
+    pub(crate) fn finish(mut self, hashed: bool) -> TrackDigest {
+        if hashed {
+            self.digest.payload = self.hasher.finalize().to_hex().to_string();
+        }
+        self.digest
+    }
+}

@@ -1,0 +1,7 @@
+//! End-to-end harness of dovi-fleet: film maker, private broker, demo.
+
+pub mod broker;
+pub mod demo;
+pub mod films;
+pub mod tool;
+pub mod wait;

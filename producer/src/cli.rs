@@ -1,0 +1,296 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   all that was asked for was done
+  1   some films or actions failed; each has its line
+  2   the command line or the configuration is wrong; nothing was done
+  3   the broker, the share or a library folder is not there
+  4   stopped from outside (Ctrl-C); what was done is done
+  70  a bug; please report it
+
+Examples:
+  dovi-producer doctor                      is everything there?
+  dovi-producer scan --dry-run              what would be queued, and why
+  dovi-producer scan --limit 1              one film as a test
+  dovi-producer scan                        queue all that is new
+  dovi-producer status --watch              how far is it
+  dovi-producer failed list                 what could not be done, and why";
+
+/// Finds Dolby Vision Profile 7 films and queues them for conversion to Profile 8.1.
+#[derive(Debug, Parser)]
+#[command(name = "dovi-producer", version, after_help = EXIT_CODES, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Read this file after /etc/dovi-fleet/config.toml and ./dovi-fleet.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one setting, for example --set recipe.crf=20 (may be repeated)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Print the causes below an error, and more log lines
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub verbose: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains('.') => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as section.key=value".into()),
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Walk the library, print what every film is, and queue what is new
+    #[command(after_help = "\
+A film is queued if it is Profile 7, the recipe wants it, and the fleet has
+not seen it yet: not queued, in work, done or failed. Running it again queues
+only what is new. Hidden files, *.partial, results of ours, links out of the
+library and files younger than library.stable_s (still being copied) are left
+alone. The first run makes the state folder on the share and the queues.
+
+PATH is a file or folder below a library root, or a library path such as
+films:Some Film/film.mkv.
+
+--json prints one JSON object per line (docs/MESSAGES.md); the last one holds the totals.
+
+Examples:
+  dovi-producer scan --dry-run
+  dovi-producer scan '/mnt/nas/films/Some Film (2019)'
+  dovi-producer scan --limit 5 --json")]
+    Scan(ScanArgs),
+    /// Queue films again, also those that failed (with --force also those that are done)
+    #[command(after_help = "\
+Without --force: films that failed are queued again, and their reports and
+dead letters removed. Films that are queued or in work stay as they are.
+
+With --force: also films that are done, or queued or done with another recipe.
+Their certificates are removed from the share. The old results are not: a
+worker never overwrites a file, so move the old result away first, or the job
+ends as output.exists.
+
+Examples:
+  dovi-producer rescan 'films:Some Film (2019)/film.mkv'
+  dovi-producer rescan --force /mnt/nas/films/Series")]
+    Rescan(RescanArgs),
+    /// Give the broker back the films that are queued on the share but that it has lost
+    #[command(after_help = "\
+Needed after the broker lost its data (a new volume, a purged queue). Films
+that nobody works on are published again; publishing a film twice is safe,
+since workers look at the share first.
+
+If the broker holds at least as many waiting films as the share, nothing is
+done. Films that workers hold without a lease yet are not counted, so that some
+may be published twice.")]
+    Reconcile(ReconcileArgs),
+    /// Show what is queued, in work, done and failed
+    #[command(after_help = "\
+Reads the share, so it works without the broker, and says so.
+
+Examples:
+  dovi-producer status --watch
+  dovi-producer status --json | jq .counts")]
+    Status(StatusArgs),
+    /// Look at films that were given up, try them again, or drop them
+    #[command(subcommand)]
+    Failed(FailedCommand),
+    /// Tell what a file is, with the evidence; needs no configuration, queues nothing
+    #[command(after_help = "\
+Reads some places of the file, which takes well under a second. --full reads
+all of it: then every frame counts, and damage anywhere is found.
+
+Examples:
+  dovi-producer inspect film.mkv
+  dovi-producer inspect --full --json film.mkv | jq .verdict")]
+    Inspect(InspectArgs),
+    /// Create the share's state folder and declare the queues; may be run again at any time
+    Setup(SetupArgs),
+    /// Check broker, share, library and output, with a hint for whatever is wrong
+    Doctor(DoctorArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// `scan`
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Files or folders of the library; none = all of it
+    pub paths: Vec<PathBuf>,
+    /// Change nothing, only print what would be done; needs no broker
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Queue at most this many films
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `rescan`
+#[derive(Debug, Args)]
+pub struct RescanArgs {
+    /// Files or folders of the library
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Also films that are done
+    #[arg(long)]
+    pub force: bool,
+    /// Change nothing, only print what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// Change nothing, only print what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Publish them whatever the broker's counts say
+    #[arg(long)]
+    pub force: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Show it again every two seconds until Ctrl-C
+    #[arg(short, long, conflicts_with = "json")]
+    pub watch: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `failed …`
+#[derive(Debug, Subcommand)]
+pub enum FailedCommand {
+    /// One line per film that was given up
+    List {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// The whole report of one film
+    Show {
+        /// The job's id, or its first digits
+        id: String,
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue films again: the dead letter goes only after the broker has the new message
+    #[command(after_help = "\
+Works also if only the dead letter or only the report on the share is left.
+
+Examples:
+  dovi-producer failed retry 3fa1
+  dovi-producer failed retry --all")]
+    Retry(Pick),
+    /// Drop the dead letters of films
+    #[command(after_help = "\
+The report on the share stays, so that the next scan does not queue the film
+again. To get it done after all, use `dovi-producer rescan PATH`.")]
+    Discard(Pick),
+}
+
+/// Which failed films.
+#[derive(Debug, Args)]
+pub struct Pick {
+    /// Job ids, or their first digits
+    #[arg(required_unless_present = "all")]
+    pub ids: Vec<String>,
+    /// All of them
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Any files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Read every byte instead of some places
+    #[arg(long)]
+    pub full: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting in force and where it came from; secrets are hidden
+    Show {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn retry_needs_ids_or_all_but_not_both() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from([&["dovi-producer", "failed", "retry"], args].concat());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["3fa1", "--all"]).is_err());
+        assert!(parse(&["--all"]).is_ok());
+        assert!(Cli::try_parse_from(["dovi-producer", "--set", "crf=1", "scan"]).is_err());
+    }
+}

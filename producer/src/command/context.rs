@@ -1,0 +1,67 @@
+//! What every command has at hand, and which file a command is in.
+
+use common::config::{Config, Loaded};
+use common::share::ShareState;
+use tokio_util::sync::CancellationToken;
+
+use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status};
+use crate::cli::{Command, Global};
+use crate::exit::{Exit, Failure};
+
+/// What every command has at hand.
+#[derive(Debug)]
+pub struct Context {
+    /// The global flags.
+    pub global: Global,
+    /// Cancelled by the first Ctrl-C or SIGTERM.
+    pub stop: CancellationToken,
+}
+
+impl Context {
+    /// Reads the configuration and starts the log.
+    ///
+    /// # Errors
+    /// The configuration cannot be used.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let loaded = common::config::load(self.global.config.as_deref(), &self.global.set)?;
+        let mut log = loaded.config.log.clone();
+        // People at a terminal want results, not a log; `-v` gives it to them.
+        log.level = if self.global.verbose { "debug".into() } else { "warn".into() };
+        common::telemetry::init(&log);
+        Ok(loaded)
+    }
+
+    /// The configuration with roots, share and output set.
+    ///
+    /// # Errors
+    /// The configuration cannot be used, or lacks one of them.
+    pub fn fleet(&self) -> Result<(Config, ShareState), Failure> {
+        let config = self.load()?.config;
+        config.require_fleet()?;
+        let share = ShareState::new(&config.share.state_dir);
+        Ok((config, share))
+    }
+
+    /// The end of a command that was stopped.
+    pub fn interrupted(&self, done: &str) -> Failure {
+        Failure::new(Exit::Interrupted, format!("stopped; {done}"))
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What stopped it, ready to be printed.
+pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Scan(args) => scan::run(&args, context).await,
+        Command::Rescan(args) => rescan::run(&args, context).await,
+        Command::Reconcile(args) => reconcile::run(&args, context).await,
+        Command::Status(args) => status::run(&args, context).await,
+        Command::Failed(command) => failed::run(command, context).await,
+        Command::Inspect(args) => inspect::run(&args, context).await,
+        Command::Setup(args) => setup::run(&args, context).await,
+        Command::Doctor(args) => doctor::run(&args, context).await,
+        Command::Config(command) => config::run(&command, context),
+    }
+}

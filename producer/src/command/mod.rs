@@ -1,0 +1,15 @@
+//! One file per command.
+
+mod config;
+mod context;
+mod doctor;
+mod failed;
+mod inspect;
+mod reconcile;
+mod rescan;
+mod scan;
+mod setup;
+mod status;
+mod survey;
+
+pub use context::{Context, dispatch};

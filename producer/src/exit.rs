@@ -1,0 +1,155 @@
+//! How the program ends: exit codes, and errors that say what to do.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use common::broker::BrokerError;
+use common::config::ConfigError;
+use common::share::ShareError;
+
+/// The exit codes, a contract with scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything that was asked for was done.
+    Ok = 0,
+    /// Some films or actions failed; each has its line.
+    Some = 1,
+    /// The command line or the configuration is wrong: nothing was done.
+    Usage = 2,
+    /// The broker, the share or a library root is not there.
+    Environment = 3,
+    /// Stopped from outside (Ctrl-C, SIGTERM, a closed pipe); what was done is done.
+    Interrupted = 4,
+    /// A state that should be impossible.
+    Bug = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(e: Exit) -> Self {
+        Self::from(e as u8)
+    }
+}
+
+/// Why a command stopped: one sentence that says what is wrong, a hint that says what to do, and causes for `-v`.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// The sentence after `error: `. Empty: nothing is printed, because there is nobody to read it.
+    pub message: String,
+    /// The sentence after `hint: `.
+    pub hint: Option<String>,
+    /// What lies below, nearest first.
+    pub causes: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without hint and causes.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None, causes: Vec::new() }
+    }
+
+    /// Wrong use: the command line asks for something that makes no sense here.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something outside is not there.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, message)
+    }
+
+    /// Adds what a person does about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds an error and all that lies below it to the causes.
+    #[must_use]
+    pub fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut next = Some(error);
+        while let Some(e) = next {
+            let text = e.to_string();
+            // Said already, in the sentence or by an error that only passes its source on.
+            if text != self.message && self.causes.last() != Some(&text) {
+                self.causes.push(text);
+            }
+            next = e.source();
+        }
+        self
+    }
+
+    /// Nobody reads the output any more.
+    pub fn closed_pipe() -> Self {
+        Self::new(Exit::Interrupted, "")
+    }
+
+    /// What standard error gets. Causes only if asked for: the sentence and the hint come first.
+    pub fn report(&self, verbose: bool) -> String {
+        use fmt::Write;
+        let mut text = String::new();
+        if self.message.is_empty() {
+            return text;
+        }
+        let _ = writeln!(text, "error: {}", self.message);
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        if verbose {
+            for cause in &self.causes {
+                let _ = writeln!(text, "cause: {cause}");
+            }
+        }
+        text
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        let hint = match &e {
+            ConfigError::NoFile(_) => "check the path after --config",
+            ConfigError::Read(_) | ConfigError::Value { .. } => {
+                "every setting is explained in docs/CONFIGURATION.md; `dovi-producer config show` prints what is in force"
+            }
+        };
+        Self::usage(e.to_string()).hint(hint).because(&e)
+    }
+}
+
+impl From<ShareError> for Failure {
+    fn from(e: ShareError) -> Self {
+        let hint = match &e {
+            ShareError::Gone { .. } => {
+                "mount the share; if this is the first start, run `dovi-producer setup` once".to_owned()
+            }
+            _ => e.code().hint().to_owned(),
+        };
+        Self::environment(e.to_string()).hint(hint).because(&e)
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(e: BrokerError) -> Self {
+        let exit = match &e {
+            BrokerError::Url(_) | BrokerError::NoSuchLetter(_) => Exit::Usage,
+            BrokerError::NoJob(_) | BrokerError::Body(_) => Exit::Some,
+            _ => Exit::Environment,
+        };
+        Self::new(exit, e.to_string()).hint(e.hint()).because(&e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_come_only_when_asked_for() {
+        let io = std::io::Error::other("connection refused");
+        let f = Failure::environment("the broker does not answer").hint("start it").because(&io);
+        assert_eq!(f.report(false), "error: the broker does not answer\nhint: start it\n");
+        assert!(f.report(true).ends_with("cause: connection refused\n"));
+    }
+}

@@ -1,0 +1,13 @@
+//! What people and scripts see: lines, tables, JSON, progress.
+
+mod json;
+mod output;
+mod progress;
+mod table;
+mod text;
+
+pub use json::{Action, FilmLine, TotalsLine, WarningLine};
+pub use output::Output;
+pub use progress::Progress;
+pub use table::{Align, Table};
+pub use text::{bytes, cut, duration, nits, safe, safe_path};

@@ -1,0 +1,61 @@
+//! Standard output: lines for people or JSON for scripts, and a closed pipe is no panic.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+
+/// Where results are printed. Warnings and progress go to standard error instead.
+#[derive(Debug)]
+pub struct Output {
+    to: BufWriter<Stdout>,
+    json: bool,
+}
+
+impl Output {
+    /// Standard output, in the form that was asked for.
+    pub fn new(json: bool) -> Self {
+        Self { to: BufWriter::new(io::stdout()), json }
+    }
+
+    /// Whether scripts read.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// A line for people; nothing if scripts read.
+    ///
+    /// # Errors
+    /// Standard output is closed or fails.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if self.json {
+            return Ok(());
+        }
+        written(writeln!(self.to, "{text}").and_then(|()| self.to.flush()))
+    }
+
+    /// An object for scripts; nothing if people read.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn object(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let text = serde_json::to_string(value)
+            .map_err(|e| Failure::new(Exit::Bug, "a result has no JSON form").because(&e))?;
+        written(writeln!(self.to, "{text}").and_then(|()| self.to.flush()))
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::closed_pipe()),
+        Err(e) => {
+            let text = "standard output cannot be written";
+            Err(Failure::environment(text).hint("check the disk that it goes to").because(&e))
+        }
+    }
+}

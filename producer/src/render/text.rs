@@ -1,0 +1,116 @@
+//! Names, sizes and times for people.
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// A text that cannot move the cursor, change colours or turn the reading direction of the terminal: such characters
+/// come out as `\u{1b}`. File names may hold any of them.
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A path for people; bytes that are not UTF-8 come out as `\xff`.
+pub fn safe_path(path: impl AsRef<Path>) -> String {
+    let mut out = String::new();
+    for chunk in path.as_ref().as_os_str().as_bytes().utf8_chunks() {
+        out.push_str(&safe(chunk.valid()));
+        for b in chunk.invalid() {
+            let _ = write!(out, "\\x{b:02x}");
+        }
+    }
+    out
+}
+
+fn is_unsafe(c: char) -> bool {
+    let turns_direction =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns_direction || c == '\u{feff}'
+}
+
+/// `999 B`, `4.2 GB`: decimal units, as disks are sold and as file managers show them.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1000.0;
+    let mut unit = 0;
+    // 999.95 would be printed as 1000.0
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `45 s`, `12 min`, `3 h 05 min`, `2 d 03 h`
+pub fn duration(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min", s / 60),
+        3600..86_400 => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {:02} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// `1000 nits`, with a decimal only where it matters.
+pub fn nits(n: f64) -> String {
+    if n >= 10.0 { format!("{n:.0} nits") } else { format!("{n:.2} nits") }
+}
+
+/// At most `width` characters: the middle goes, since both ends of a path tell films apart.
+pub fn cut(text: &str, width: usize) -> String {
+    let n = text.chars().count();
+    if n <= width {
+        return text.to_owned();
+    }
+    if width <= 1 {
+        return text.chars().take(width).collect();
+    }
+    let head = (width - 1) / 2;
+    let tail = width - 1 - head;
+    let first: String = text.chars().take(head).collect();
+    let last: String = text.chars().skip(n - tail).collect();
+    format!("{first}…{last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_file_name_cannot_write_to_the_terminal() {
+        assert_eq!(safe("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
+        assert_eq!(safe("film\u{202e}vkm.exe"), "film\\u{202e}vkm.exe");
+        assert_eq!(safe("Amélie – 東京.mkv"), "Amélie – 東京.mkv");
+        assert_eq!(safe_path(OsStr::from_bytes(b"/x/\xffa\r.mkv")), "/x/\\xffa\\u{d}.mkv");
+    }
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        let sizes: Vec<_> = [0, 999, 1000, 999_949, 999_950, 68_719_476_736].into_iter().map(bytes).collect();
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "68.7 GB"]);
+        let times: Vec<_> = [5, 65, 3900, 90_000].map(|s| duration(Duration::from_secs(s))).into();
+        assert_eq!(times, ["5 s", "1 min", "1 h 05 min", "1 d 01 h"]);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(cut("films:Some Film/film.mkv", 11), "films…m.mkv");
+        assert_eq!(cut("東京東京東京", 3), "東…京");
+        assert_eq!(cut("abc", 3), "abc");
+    }
+}

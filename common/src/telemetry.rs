@@ -4,18 +4,18 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::broker::QUIET;
 use crate::config::{LogConfig, LogFormat};
 
 /// Sends log lines to standard error: plain text for people, JSON lines for collectors.
 ///
-/// lapin is silent: whatever it complains about comes back as a `BrokerError`, which says it in words for people.
 /// `DOVI_LOG` overrides the configured level with a full filter (`info,common::broker=debug`). Calling it twice
 /// in one process keeps the first set-up.
 pub fn init(log: &LogConfig) {
     let filter = EnvFilter::try_from_env("DOVI_LOG")
         .or_else(|_| {
             EnvFilter::try_new(format!(
-                "warn,lapin=off,common={0},consumer={0},producer={0},dovi={0}",
+                "warn,{QUIET},common={0},consumer={0},producer={0},dovi={0}",
                 log.level
             ))
         })

@@ -122,7 +122,9 @@ fn imports_go_downwards_only() {
         files.retain(|f| !rule.except.iter().any(|e| f.starts_with(root.join(e))));
         for file in files {
             let text = fs::read_to_string(&file).expect("source is UTF-8");
-            for (n, line) in text.lines().enumerate().filter(|(_, l)| code(l).contains(rule.word)) {
+            // Unit tests stand at the end of a file, and may name what they like.
+            let shipped = text.lines().take_while(|l| l.trim() != "#[cfg(test)]");
+            for (n, line) in shipped.enumerate().filter(|(_, l)| code(l).contains(rule.word)) {
                 let file = file.strip_prefix(&root).unwrap_or(&file).display();
                 broken.push(format!("{file}:{}: {:?} ({}): {}", n + 1, rule.word, rule.why, line.trim()));
             }

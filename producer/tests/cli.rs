@@ -122,6 +122,15 @@ fn json_has_one_object_per_line_and_totals_last() {
 }
 
 #[test]
+fn a_pipe_with_a_film_name_is_not_opened() {
+    let fleet = Fleet::new();
+    // Opening it would wait for ever.
+    assert!(Command::new("mkfifo").arg(fleet.path("lib/pipe.mkv")).status().unwrap().success());
+    let lines = json_lines(&fleet.run(&["scan", "--dry-run", "--json"]));
+    assert_eq!(lines.last().unwrap()["films"], 1, "{lines:?}");
+}
+
+#[test]
 fn a_young_file_is_left_for_later() {
     let fleet = Fleet::new();
     let lines = json_lines(&fleet.run(&["scan", "--dry-run", "--json", "--set", "library.stable_s=3600"]));

@@ -13,6 +13,9 @@ use super::{Backoff, BrokerError, BrokerOptions};
 /// Closing is a courtesy to the broker's log: never wait long for it.
 const CLOSE: Duration = Duration::from_secs(3);
 
+/// Log filter that silences lapin: whatever it complains about comes back as a [`BrokerError`], in words for people.
+pub const QUIET: &str = "lapin=off";
+
 /// An open connection. Dropping it closes it too, only less politely.
 ///
 /// lapin's auto-recovery stays off: measured, it hides the loss of a held delivery from its holder, and reconnects
@@ -25,6 +28,8 @@ pub struct Link {
 
 impl Link {
     /// Connects once. `role` (`consume`, `publish`, …) is added to the connection's name.
+    ///
+    /// Measured: a connect that ran into its deadline keeps a thread and a socket until the frozen broker wakes or dies.
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`], [`BrokerError::Tls`], [`BrokerError::Denied`], [`BrokerError::Vhost`] or

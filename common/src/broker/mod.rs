@@ -27,7 +27,7 @@ mod session;
 pub mod topology;
 
 pub use backoff::Backoff;
-pub use connection::Link;
+pub use connection::{Link, QUIET};
 pub use delivery::Delivery;
 pub use depth::{Depths, QueueDepth, depths};
 pub use error::BrokerError;

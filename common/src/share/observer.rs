@@ -139,7 +139,6 @@ impl LeaseObserver {
         stale: Duration,
     ) -> Result<Option<Lease>, ShareError> {
         let share = &self.share;
-        let path = share.lease_file(job);
         let claim = self.claim_file(job, sight);
         match fs::File::options().write(true).create_new(true).open(&claim) {
             Ok(_) => {}
@@ -151,26 +150,41 @@ impl LeaseObserver {
             remove_quietly(&claim);
             return Ok(None);
         }
+        let lease = self.replace(job, sight, token, stale);
+        if matches!(lease, Ok(None)) {
+            remove_quietly(&claim);
+        } else if lease.is_ok() {
+            for takeovers in 0..=sight.takeovers {
+                remove_quietly(&self.claim_file(job, &Sight { takeovers, ..sight.clone() }));
+            }
+        }
+        lease
+    }
+
+    /// Moves the lease out of the way and makes a new one. `None`, with the lease back in its place, if what was moved is
+    /// not what was seen: the holder may have beaten in this very instant.
+    fn replace(
+        &self,
+        job: JobId,
+        sight: &Sight,
+        token: &str,
+        stale: Duration,
+    ) -> Result<Option<Lease>, ShareError> {
+        let share = &self.share;
+        let path = share.lease_file(job);
         let aside = hidden_beside(&path, &format!("stale.{token}"));
         match fs::rename(&path, &aside) {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                remove_quietly(&claim);
-                return share.check().map(|()| None);
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return share.check().map(|()| None),
             Err(e) => return share.explained(Err(FileError::new("take over", &path, e))),
         }
         let moved = share.read_bytes(&aside, 1 << 20)?.unwrap_or_default();
         if !Sight::of(&moved).0.is_same_holder(sight) {
             put_back(&aside, &path);
-            remove_quietly(&claim);
             return Ok(None);
         }
         let lease = Lease::create(share, job, token, &self.owner, stale)?;
         remove_quietly(&aside);
-        for takeovers in 0..=sight.takeovers {
-            remove_quietly(&self.claim_file(job, &Sight { takeovers, ..sight.clone() }));
-        }
         Ok(lease)
     }
 
@@ -228,6 +242,8 @@ impl Sight {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     const BLINK: Duration = Duration::from_millis(1);
@@ -269,11 +285,21 @@ mod tests {
         let share = ShareState::new(dir.path());
         share.init().unwrap();
         let job: JobId = format!("{:032x}", 1).parse().unwrap();
-        let me = LeaseObserver::new(share, Owner::here("me"));
+        let me = LeaseObserver::new(share.clone(), Owner::here("me"));
         let Acquire::Mine(holder) = me.acquire(job, BLINK).unwrap() else { panic!("free") };
         let (old, _) = me.look(job).unwrap().unwrap();
         holder.check().unwrap();
+
+        // It beat before the claim: the lease is not touched at all (a rename changes the ctime).
+        let touched = || {
+            let meta = fs::metadata(share.lease_file(job)).unwrap();
+            (meta.ctime(), meta.ctime_nsec())
+        };
+        let before = touched();
         assert!(me.take_over(job, &old, "00", BLINK).unwrap().is_none());
+        assert_eq!(touched(), before);
+        // It beat after the last look: the lease is put back.
+        assert!(me.replace(job, &old, "00", BLINK).unwrap().is_none());
         holder.check().unwrap();
         assert_eq!(fs::read_dir(dir.path().join("leases")).unwrap().count(), 1);
     }

@@ -111,12 +111,17 @@ impl StageError {
         self.hint.as_deref().unwrap_or(self.code.hint())
     }
 
-    /// The causes below the message, nearest first.
+    /// The causes below the message, nearest first; not those that only repeat what the one above already says.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
+        let mut said = self.message.clone();
         let mut next = self.source();
         while let Some(e) = next {
-            causes.push(e.to_string());
+            let text = e.to_string();
+            if !said.contains(&text) {
+                causes.push(text.clone());
+                said = text;
+            }
             next = e.source();
         }
         causes

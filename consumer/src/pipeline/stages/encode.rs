@@ -1,7 +1,7 @@
 //! Decoding, encoding and injecting in one go: ffmpeg's output passes through our hands, frame by frame.
 
 use std::fs::File;
-use std::io::{self, BufWriter, PipeReader, Write};
+use std::io::{self, BufWriter, PipeReader, Read, Write};
 use std::sync::Arc;
 
 use common::job::{FailureCode, Mode};
@@ -46,18 +46,21 @@ pub async fn encode(
         let (inner, index, plan) = (context.clone(), index.clone(), plan.clone());
         let (path, own) = (path.clone(), own.clone());
         blocking(Stage::Encode, &context.stop, move || {
-            let injected = inject_all(&inner, &index, &plan, reader, &path, &count);
-            if injected.is_err() {
+            let mut reader = ToEnd { inner: reader, ended: false };
+            let injected = inject_all(&inner, &index, &plan, &mut reader, &path, &count);
+            let ended = reader.ended;
+            if injected.is_err() && !ended {
                 // Whatever ffmpeg still does is in vain.
                 own.cancel();
             }
-            Ok(injected)
+            Ok((injected, ended))
         })
     };
     let (exit, injected) = tokio::join!(run(&command, watch), injecting);
     context.stop.check(Stage::Encode)?;
     let exit = exit.map_err(|e| StageError::spawn(Stage::Encode, e))?;
-    let report = judge(&exit, injected?)?;
+    let (injected, ended) = injected?;
+    let report = judge(&exit, injected, ended)?;
     Ok(VideoStream { path, vcl: report.vcl })
 }
 
@@ -66,7 +69,7 @@ fn inject_all(
     context: &Context,
     index: &FilmIndex,
     plan: &Plan,
-    reader: PipeReader,
+    reader: &mut ToEnd<PipeReader>,
     path: &std::path::Path,
     count: &Count,
 ) -> Result<InjectReport, InjectError> {
@@ -91,22 +94,33 @@ fn inject_all(
     Ok(report)
 }
 
-/// Who of the two failed first. When ffmpeg dies, our side sees a stream that ends early; when our side fails, ffmpeg sees
-/// a broken pipe or our signal.
-fn judge(exit: &ExitReport, injected: Result<InjectReport, InjectError>) -> Result<InjectReport, StageError> {
+/// Remembers whether the stream came to its end: then it was ffmpeg that ended it.
+struct ToEnd<R> {
+    inner: R,
+    ended: bool,
+}
+
+impl<R: Read> Read for ToEnd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.ended |= n == 0 && !buffer.is_empty();
+        Ok(n)
+    }
+}
+
+/// Who of the two failed first. When ffmpeg dies, our side sees a stream that ends early; when our side fails in the middle
+/// of the stream, ffmpeg sees a broken pipe or our signal.
+fn judge(
+    exit: &ExitReport,
+    injected: Result<InjectReport, InjectError>,
+    ended: bool,
+) -> Result<InjectReport, StageError> {
     match (exit.outcome, injected) {
         (Outcome::Exited(0), Ok(report)) => Ok(report),
-        (Outcome::Signaled(_) | Outcome::Stalled, _) | (Outcome::Exited(_), Ok(_)) => {
-            Err(StageError::exit(Stage::Encode, FailureCode::EncodeFailed, "ffmpeg", exit))
-        }
-        // The stream was cut by ffmpeg's own end, which says more than where it was cut.
-        (Outcome::Exited(code), Err(InjectError::FrameCount { .. } | InjectError::Input(_))) if code != 0 => {
-            Err(StageError::exit(Stage::Encode, FailureCode::EncodeFailed, "ffmpeg", exit))
-        }
-        (_, Err(e)) => Err(inject_error(e, exit)),
-        (Outcome::Cancelled, Ok(_)) => {
-            Err(StageError::new(Stage::Encode, FailureCode::BugPanic, "ffmpeg was stopped without a reason"))
-        }
+        (Outcome::Exited(0), Err(e)) => Err(inject_error(e, exit)),
+        (_, Err(e)) if !ended => Err(inject_error(e, exit)),
+        // Where the stream was cut says less than why.
+        _ => Err(StageError::exit(Stage::Encode, FailureCode::EncodeFailed, "ffmpeg", exit)),
     }
 }
 
@@ -163,17 +177,18 @@ mod tests {
         let short = || Err(InjectError::FrameCount { planned: 9, encoded: 3 });
         let full = || Err(InjectError::Output(io::ErrorKind::StorageFull.into()));
         let missing = || Err(InjectError::RpuMissing(7));
-        for (outcome, injected, code) in [
-            (Outcome::Exited(1), short(), FailureCode::EncodeFailed),
-            (Outcome::Exited(0), short(), FailureCode::EncodeFrames),
-            (Outcome::Signaled(9), short(), FailureCode::ToolKilled),
-            (Outcome::Stalled, short(), FailureCode::ToolStalled),
-            (Outcome::Cancelled, full(), FailureCode::DiskFull),
-            (Outcome::Exited(1), full(), FailureCode::DiskFull),
-            (Outcome::Cancelled, missing(), FailureCode::RpuMissing),
+        for (outcome, injected, ended, code) in [
+            (Outcome::Exited(1), short(), true, FailureCode::EncodeFailed),
+            (Outcome::Exited(0), short(), true, FailureCode::EncodeFrames),
+            (Outcome::Signaled(9), short(), true, FailureCode::ToolKilled),
+            (Outcome::Stalled, short(), true, FailureCode::ToolStalled),
+            (Outcome::Cancelled, full(), false, FailureCode::DiskFull),
+            (Outcome::Signaled(13), full(), false, FailureCode::DiskFull),
+            (Outcome::Exited(0), full(), true, FailureCode::DiskFull),
+            (Outcome::Cancelled, missing(), false, FailureCode::RpuMissing),
         ] {
             let name = format!("{outcome:?} {injected:?}");
-            assert_eq!(judge(&exit(outcome), injected).unwrap_err().code, code, "{name}");
+            assert_eq!(judge(&exit(outcome), injected, ended).unwrap_err().code, code, "{name}");
         }
     }
 }

@@ -8,13 +8,14 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo '  make demo LIBRARY=/path   the same with your own films, which are only read'
+	@echo "  make demo ARGS='--mode copy'   options of the demo; --help lists them"
 
 setup: ## Install ffmpeg, mkvtoolnix, RabbitMQ's programs and Rust where they are missing (Debian, Ubuntu)
 	@deploy/setup-debian.sh
 
 demo: setup ## Convert a made-up library with two workers through a private broker and show the result
 	@cargo build --release --locked -p producer -p consumer -p e2e --bins
-	@exec target/release/demo $(if $(LIBRARY),--library "$(LIBRARY)")
+	@exec target/release/demo $(if $(LIBRARY),--library "$(LIBRARY)") $(ARGS)
 
 test: setup ## Format, lints, and every test with real tools and a private broker
 	cargo fmt --all --check

@@ -40,7 +40,7 @@ impl Bench {
 
     fn film(&self, spec: &FilmSpec) -> PathBuf {
         let path = self.path("lib").join(&spec.path);
-        make_film(&path, spec).unwrap();
+        make_film(&path, &spec.clone().size(320, 180)).unwrap();
         path
     }
 
@@ -142,7 +142,8 @@ fn convert(task: FilmTask) -> Result<Finished, StageError> {
 }
 
 fn library(set: FilmSet, dir: &Path) -> Vec<FilmSpec> {
-    make_library(dir, &LibraryOptions { set, frames: FRAMES, ..LibraryOptions::default() }).unwrap()
+    make_library(dir, &LibraryOptions { set, frames: FRAMES, width: 320, height: 180, only: Vec::new() })
+        .unwrap()
 }
 
 #[test]
@@ -238,7 +239,8 @@ fn policies_decide_and_say_which_setting_it_is() {
 fn a_small_gap_is_filled_only_if_the_recipe_allows_it() {
     let bench = Bench::new();
     let damage = RpuDamage::Missing { first: 30, count: 3 };
-    let spec = FilmSpec::new("gap", Layers::Mel).frames(FRAMES).rpu_damage(damage, "rpu.missing");
+    let spec =
+        FilmSpec::new("gap", Layers::Mel).frames(FRAMES).size(320, 180).rpu_damage(damage, "rpu.missing");
     let film = bench.film(&spec);
     assert_eq!(convert(bench.task(&film, Mode::Encode)).unwrap_err().code, FailureCode::RpuMissing);
     let mut task = bench.task(&film, Mode::Encode);

@@ -157,22 +157,7 @@ impl<'a> Fleet<'a> {
 
 /// The producer as it is built with these tests.
 fn program() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let profile = deps.parent().and_then(Path::parent).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "build",
-        "-q",
-        "-p",
-        "producer",
-        "--bin",
-        "dovi-producer",
-    ]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success());
-    profile.join("dovi-producer")
+    env!("CARGO_BIN_EXE_producer-under-test").into()
 }
 
 #[test]

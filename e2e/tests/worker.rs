@@ -2,17 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may stop the test")]
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::broker::{BrokerOptions, Depths, Outgoing, Publisher, Route, depths, topology};
 use common::job::{Certificate, FailureCode, FailureReport, JobMessage, LibraryPath, Mode, Recipe};
 use common::share::{Folder, Journal, LeaseInfo, ShareState};
 use e2e::broker::PrivateBroker;
-use e2e::films::{FileDamage, FilmSpec, Layers, make_film, truth};
+use e2e::films::{FileDamage, FilmSpec, Layers, Studio, truth};
 use e2e::wait;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -25,17 +28,24 @@ struct Fleet {
     options: BrokerOptions,
     program: PathBuf,
     runtime: tokio::runtime::Runtime,
+    studio: Rc<RefCell<Studio>>,
 }
 
 impl Fleet {
-    fn new(broker: &PrivateBroker, vhost: &str) -> Self {
+    fn new(broker: &PrivateBroker, studio: &Rc<RefCell<Studio>>, vhost: &str) -> Self {
         broker.add_vhost(vhost).unwrap();
         let url = broker.admin_url(vhost);
         let delays = [1, 1, 1].map(Duration::from_secs);
         let options = BrokerOptions::new(&url, "", "").unwrap().retry_delays(delays);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(topology::declare(&options)).unwrap();
-        let fleet = Self { dir: tempfile::tempdir().unwrap(), options, program: program(), runtime };
+        let fleet = Self {
+            dir: tempfile::tempdir().unwrap(),
+            options,
+            program: PROGRAM.get_or_init(build).clone(),
+            runtime,
+            studio: studio.clone(),
+        };
         ["lib", "out", "scratch"].iter().for_each(|d| fs::create_dir(fleet.path(d)).unwrap());
         fleet.share().init().unwrap();
         let at = |p: &str| fleet.path(p).display().to_string();
@@ -63,7 +73,7 @@ impl Fleet {
     /// Makes a film and its job; `preset` decides how long the encode takes.
     fn film(&self, spec: &FilmSpec, preset: &str) -> JobMessage {
         let path = self.path("lib").join(&spec.path);
-        make_film(&path, spec).unwrap();
+        self.studio.borrow_mut().make(&path, spec).unwrap();
         let now = consumer::pipeline::Source::of(&path).unwrap();
         let film = LibraryPath::new("films", &spec.path).unwrap();
         let recipe = Recipe { mode: Mode::Encode, preset: preset.into(), ..Recipe::default() };
@@ -152,33 +162,28 @@ impl Drop for Worker {
     }
 }
 
-fn program() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let profile = deps.parent().and_then(Path::parent).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    build.args(["build", "-q", "-p", "consumer", "--bin", "dovi-consumer"]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success());
-    profile.join("dovi-consumer")
+/// Built once: each build waits for whatever else is being built.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+fn build() -> PathBuf {
+    env!("CARGO_BIN_EXE_consumer-under-test").into()
 }
 
 fn mel(name: &'static str) -> FilmSpec {
-    FilmSpec::new(name, Layers::Mel).frames(72)
+    FilmSpec::new(name, Layers::Mel).frames(72).size(320, 180)
 }
 
 #[test]
 fn workers_and_a_real_broker() {
     let dir = tempfile::tempdir().unwrap();
     let mut broker = PrivateBroker::start(dir.path()).unwrap();
-    films_are_converted_and_others_are_buried(&Fleet::new(&broker, "mixed"));
-    a_failing_encoder_is_tried_again_and_then_given_up(&Fleet::new(&broker, "transient"));
-    a_missing_share_pauses_the_worker(&Fleet::new(&broker, "share"));
-    told_to_stop_the_film_goes_back_uncounted(&Fleet::new(&broker, "drain"));
-    a_killed_worker_is_replaced_at_once(&Fleet::new(&broker, "kill"));
-    let fleet = Fleet::new(&broker, "link");
+    let studio = Rc::new(RefCell::new(Studio::open().unwrap()));
+    films_are_converted_and_others_are_buried(&Fleet::new(&broker, &studio, "mixed"));
+    a_failing_encoder_is_tried_again_and_then_given_up(&Fleet::new(&broker, &studio, "transient"));
+    a_missing_share_pauses_the_worker(&Fleet::new(&broker, &studio, "share"));
+    told_to_stop_the_film_goes_back_uncounted(&Fleet::new(&broker, &studio, "drain"));
+    a_killed_worker_is_replaced_at_once(&Fleet::new(&broker, &studio, "kill"));
+    let fleet = Fleet::new(&broker, &studio, "link");
     a_killed_broker_does_not_stop_the_film(&fleet, &mut broker);
 }
 
@@ -289,17 +294,12 @@ fn a_killed_broker_does_not_stop_the_film(fleet: &Fleet, broker: &mut PrivateBro
     let spec = mel("film").frames(480);
     let job = fleet.film(&spec, "medium");
     fleet.publish(&job);
-    let worker = fleet.worker("w1", &[]);
+    let worker = fleet.worker("w1", &["--idle-exit", "5"]);
     let lease = wait::until_some(ENCODED, "the encode", || fleet.encoding(&job)).unwrap();
     broker.kill9().unwrap();
     wait::until(ENCODED, "the certificate", || fleet.certificate(&job).is_some()).unwrap();
     broker.restart().unwrap();
-    wait::until(SOON, "an empty queue with the worker back on it", || {
-        let depths = fleet.runtime.block_on(depths(&fleet.options));
-        depths.is_ok_and(|d| d.films.ready == 0 && d.films.consumers == 1)
-    })
-    .unwrap();
-    worker.signal("TERM");
+    // It connects again, gets the film once more, sees that it is done, and then has nothing to do.
     assert_eq!(worker.ends(SOON), 0);
     fleet.proven(&spec, &job);
     let entries = Journal::open(&fleet.share(), job.id).unwrap().entries().unwrap();

@@ -40,7 +40,16 @@ fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
                 flatten(&key, inner, into);
             }
         }
-        _ => into.push((prefix.to_owned(), value.to_string())),
+        _ => {
+            let text = match value.clone().into_array() {
+                // `into_array` takes a lone string apart at its spaces, so only what is a list already.
+                Ok(list) if matches!(value.kind, ::config::ValueKind::Array(_)) => {
+                    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                }
+                _ => value.to_string(),
+            };
+            into.push((prefix.to_owned(), text));
+        }
     }
 }
 
@@ -75,6 +84,8 @@ mod tests {
         assert_eq!((crf.value.as_str(), crf.from.as_str()), ("21", "flag"));
         let preset = rows.iter().find(|r| r.key == "recipe.preset").unwrap();
         assert_eq!((preset.value.as_str(), preset.from.as_str()), ("slow", "default"));
+        let delays = rows.iter().find(|r| r.key == "broker.retry_delays_s").unwrap();
+        assert_eq!(delays.value, "60, 600, 3600");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use common::config::Config;
 use common::job::{Certificate, FailureClass, FailureCode, FelPolicy, Mode};
 use common::share::write_file;
 
-use super::display::{Display, size};
+use super::display::{Display, shown, size};
 use super::{context, load_config, quiet_log, stop_on_signals};
 use crate::cli::{ConvertArgs, Global, ModeArg, Policy};
 use crate::exit::{Exit, Failure};
@@ -174,8 +174,8 @@ fn summary(file: &Path, target: &Path, c: &Certificate, seconds: f64) -> String 
     };
     format!(
         "done    {}\n        {}\n        {}, {} frames, {} wrong, {} -> {}{change}, {seconds:.1} s\n",
-        file.display(),
-        target.display(),
+        shown(file),
+        shown(target),
         c.verdict,
         c.frames,
         c.wrong_frames,
@@ -197,7 +197,7 @@ fn advice(e: &StageError) -> &str {
 }
 
 fn failed(file: &Path, e: &StageError, verbose: bool) -> String {
-    let mut text = format!("error: {}: {} ({})\nhint: {}\n", file.display(), e.message, e.code, advice(e));
+    let mut text = format!("error: {}: {} ({})\nhint: {}\n", shown(file), e.message, e.code, advice(e));
     if verbose {
         e.causes().iter().for_each(|c| text += &format!("cause: {c}\n"));
     }

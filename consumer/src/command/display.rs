@@ -106,6 +106,12 @@ pub(super) fn table(certificate: &Certificate) -> String {
     checks.chain(notices).collect()
 }
 
+/// A path for a terminal: a file name may hold line ends and worse.
+pub(super) fn shown(path: &std::path::Path) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    path.to_string_lossy().chars().map(plain).collect()
+}
+
 /// `12.3 MB`, in powers of ten as disks are sold.
 pub(super) fn size(bytes: u64) -> String {
     let bytes = bytes as f64;
@@ -133,6 +139,11 @@ mod tests {
         assert_eq!(describe(&p), " 62 %, 1234 of 2000 frames, 8.5 fps, 2 minutes left");
         let bare = Progress { frames: None, fps: None, eta: None, part: 0.0, ..p };
         assert_eq!(describe(&bare), "  0 %");
+    }
+
+    #[test]
+    fn no_file_name_can_write_to_the_terminal() {
+        assert_eq!(shown(std::path::Path::new("a\n\u{1b}[2Jb ü")), "a\u{fffd}\u{fffd}[2Jb ü");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::config::Decode;
 
-use super::display::{Display, table};
+use super::display::{Display, shown, table};
 use super::{context, load_config, quiet_log, stop_on_signals};
 use crate::cli::{Global, VerifyArgs};
 use crate::exit::{Exit, Failure};
@@ -31,8 +31,8 @@ pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<Exit, Failu
     if args.json {
         println!("{}", serde_json::to_string(&certificate).unwrap_or_default());
     } else {
-        println!("source  {} ({}; {})", args.source.display(), certificate.verdict, certificate.evidence);
-        println!("result  {}", args.result.display());
+        println!("source  {} ({}; {})", shown(&args.source), certificate.verdict, certificate.evidence);
+        println!("result  {}", shown(&args.result));
         print!("{}", table(&certificate));
         let word = if certificate.holds() { "proven" } else { "NOT PROVEN" };
         println!("{word}: {} frames, {} wrong", certificate.frames, certificate.wrong_frames);

@@ -192,7 +192,10 @@ async fn with_broker(
 
     let done = lines.iter().filter(|l| matches!(l.film.state, State::Done(_))).count();
     let wrong = lines.iter().filter(|l| l.is_wrong()).count();
-    println!("\n{done} converted, {} failed for good, {wrong} wrong, {took:.0} s", lines.len() - done);
+    let failed = lines.len() - done;
+    println!(
+        "\n{done} converted, {failed} failed for good, {wrong} with a wrong frame or track, {took:.0} s"
+    );
     Ok(wrong == 0)
 }
 

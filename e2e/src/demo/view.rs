@@ -7,6 +7,9 @@ use common::job::JobId;
 
 use super::{FilmState, Fleet, State};
 
+/// A terminal of 24 lines, with room for what stands above.
+const SCREEN: usize = 18;
+
 /// Draws the fleet: the same lines again and again on a terminal, one line per change elsewhere.
 pub struct View {
     terminal: bool,
@@ -29,12 +32,13 @@ impl View {
         let mut out = stdout().lock();
         if self.terminal {
             if self.drawn > 0 {
-                write!(out, "\x1b[{}A", self.drawn)?;
+                write!(out, "\x1b[{}A\x1b[J", self.drawn)?;
             }
-            for film in &fleet.films {
-                writeln!(out, "\x1b[2K{}", row(film))?;
+            let rows = rows(&fleet.films);
+            for row in &rows {
+                writeln!(out, "{row}")?;
             }
-            self.drawn = fleet.films.len();
+            self.drawn = rows.len();
         } else {
             for film in &fleet.films {
                 let word = stage(film);
@@ -46,6 +50,19 @@ impl View {
         }
         out.flush()
     }
+}
+
+/// All films, or where they would not fit on a screen, those in work and a count of the others.
+fn rows(films: &[FilmState]) -> Vec<String> {
+    if films.len() <= SCREEN {
+        return films.iter().map(row).collect();
+    }
+    let count = |is: fn(&State) -> bool| films.iter().filter(|f| is(&f.state)).count();
+    let (done, failed) = (count(|s| matches!(s, State::Done(_))), count(|s| matches!(s, State::Failed(_))));
+    let working = films.iter().filter(|f| matches!(f.state, State::Working(_)));
+    let mut rows: Vec<String> = working.map(row).collect();
+    rows.push(format!("  {done} done, {failed} failed, {} to go", films.len() - done - failed));
+    rows
 }
 
 fn stage(film: &FilmState) -> String {

@@ -8,11 +8,9 @@
 //! | [`submit`] | handing a film to the broker, then writing it down |
 //! | [`command`] | one file per command |
 //! | [`render`] | lines, tables, JSON, progress |
-//! | [`exit`] | exit codes and errors that say what to do |
 
 pub mod cli;
 pub mod command;
-pub mod exit;
 mod first_run;
 pub mod ledger;
 pub mod library;
@@ -20,4 +18,5 @@ pub mod render;
 mod run;
 pub mod submit;
 
+pub use common::exit;
 pub use run::run;

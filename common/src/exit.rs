@@ -1,27 +1,40 @@
-//! How the program ends: exit codes, and errors that say what to do.
+//! How a program ends: exit codes, and errors that say what to do.
 
 use std::fmt;
 use std::process::ExitCode;
 
-use common::broker::BrokerError;
-use common::config::ConfigError;
-use common::share::ShareError;
+use crate::broker::BrokerError;
+use crate::config::ConfigError;
+use crate::job::{FailureClass, FailureCode};
+use crate::share::ShareError;
 
-/// The exit codes, a contract with scripts.
+/// The exit codes of both programs, a contract with scripts. `--help` prints the same list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Everything that was asked for was done.
     Ok = 0,
-    /// Some films or actions failed; each has its line.
+    /// Some films or actions failed, or a check did not hold; each has its line.
     Some = 1,
     /// The command line or the configuration is wrong: nothing was done.
     Usage = 2,
-    /// The broker, the share or a library root is not there.
+    /// A program, the broker, the share, a disk or a library root is not there.
     Environment = 3,
     /// Stopped from outside (Ctrl-C, SIGTERM, a closed pipe); what was done is done.
     Interrupted = 4,
     /// A state that should be impossible.
     Bug = 70,
+}
+
+impl Exit {
+    /// How a program that was asked for one film ends when that film fails with this code.
+    pub fn of(code: FailureCode) -> Self {
+        match code.class() {
+            FailureClass::Permanent | FailureClass::Transient => Self::Some,
+            FailureClass::Resource => Self::Environment,
+            FailureClass::Interrupted => Self::Interrupted,
+            FailureClass::Bug => Self::Bug,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -111,7 +124,7 @@ impl From<ConfigError> for Failure {
         let hint = match &e {
             ConfigError::NoFile(_) => "check the path after --config",
             ConfigError::Read(_) | ConfigError::Value { .. } => {
-                "every setting is explained in docs/CONFIGURATION.md; `dovi-producer config show` prints what is in force"
+                "every setting is explained in docs/CONFIGURATION.md; `config show` prints what is in force"
             }
         };
         Self::usage(e.to_string()).hint(hint).because(&e)
@@ -133,7 +146,7 @@ impl From<ShareError> for Failure {
 impl From<BrokerError> for Failure {
     fn from(e: BrokerError) -> Self {
         let exit = match &e {
-            BrokerError::Url(_) | BrokerError::NoSuchLetter(_) => Exit::Usage,
+            BrokerError::Url(_) | BrokerError::Setting(_) | BrokerError::NoSuchLetter(_) => Exit::Usage,
             BrokerError::NoJob(_) | BrokerError::Body(_) => Exit::Some,
             _ => Exit::Environment,
         };
@@ -151,5 +164,12 @@ mod tests {
         let f = Failure::environment("the broker does not answer").hint("start it").because(&io);
         assert_eq!(f.report(false), "error: the broker does not answer\nhint: start it\n");
         assert!(f.report(true).ends_with("cause: connection refused\n"));
+    }
+    #[test]
+    fn the_class_of_a_failure_decides_the_exit_code() {
+        assert_eq!(Exit::of(FailureCode::SourceTruncated), Exit::Some);
+        assert_eq!(Exit::of(FailureCode::ToolMissing), Exit::Environment);
+        assert_eq!(Exit::of(FailureCode::Shutdown), Exit::Interrupted);
+        assert_eq!(Exit::of(FailureCode::BugPanic), Exit::Bug);
     }
 }

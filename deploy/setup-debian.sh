@@ -25,7 +25,11 @@ if ((${#missing[@]})); then
   echo "setup: installing ${missing[*]}"
   policy=/usr/sbin/policy-rc.d
   ours=
-  cleanup() { [[ -z $ours ]] || "${as_root[@]}" rm -f "$policy"; }
+  log=$(mktemp)
+  cleanup() {
+    [[ -z $ours ]] || "${as_root[@]}" rm -f "$policy"
+    rm -f "$log"
+  }
   trap cleanup EXIT
   trap 'exit 130' INT TERM HUP
   if [[ ! -e $policy ]]; then
@@ -36,7 +40,12 @@ if ((${#missing[@]})); then
   fi
   apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"; }
   apt update || echo "setup: some package lists could not be fetched; trying with those that are there" >&2
-  apt install -y --no-install-recommends "${missing[@]}" >/dev/null
+  # What package scripts chatter is of interest only when they fail.
+  apt install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1 || {
+    cat "$log" >&2
+    echo "setup: the packages could not be installed; the lines above say why" >&2
+    exit 1
+  }
   if [[ " ${missing[*]} " == *" rabbitmq-server "* ]] && command -v systemctl >/dev/null; then
     # Nor at the next boot: nobody asked for a broker on this machine's port 5672.
     "${as_root[@]}" systemctl disable --quiet rabbitmq-server.service 2>/dev/null || true

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs
+.PHONY: help setup demo test lint docs bench fuzz
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,6 +22,9 @@ test: setup ## Format, lints, and every test with real tools and a private broke
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@deploy/run-tests.sh
 
+fuzz: setup ## Hostile input for every parser, FUZZ_SECONDS (600) for each target; needs cargo-fuzz and nightly
+	@dovi/fuzz/run.sh $(TARGET)
+
 lint: setup ## Format, lints and documentation, warnings denied
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -31,3 +34,8 @@ docs: setup ## Make the generated pages of docs/ again
 	@for page in failures configuration; do \
 	  cargo run -q --locked -p common --example docs -- $$page >docs/.page && mv docs/.page docs/$${page^^}.md || exit 1; \
 	done
+	@cargo run -q --locked -p e2e --bin corpus-page >docs/.page && mv docs/.page docs/CORPUS.md
+
+bench: setup ## Measure against the way people convert by hand, and write the tables of docs/PERFORMANCE.md
+	@cargo build --release --locked -p e2e --bins
+	@exec target/release/bench --page docs/PERFORMANCE.md --json target/bench.json $(ARGS)

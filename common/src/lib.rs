@@ -8,8 +8,10 @@
 //! | [`exit`] | exit codes, and errors that say what to do |
 //! | [`media`] | from what a film is to what shall happen to it |
 //! | [`process`] | the only place that starts other programs, and watches them |
+//! | [`program`] | the outermost frame: a runtime, and an exit code whatever happens |
 //! | [`share`] | leases, certificates and whole files on the network share |
 //! | [`telemetry`] | one tracing set-up for both binaries |
+//! | [`text`] | names, sizes and times for people |
 
 pub mod broker;
 pub mod config;
@@ -17,5 +19,7 @@ pub mod exit;
 pub mod job;
 pub mod media;
 pub mod process;
+pub mod program;
 pub mod share;
 pub mod telemetry;
+pub mod text;

@@ -82,6 +82,7 @@ fn report(job: Option<JobMessage>, code: FailureCode, raw: Option<String>) -> Fa
         at: jiff::Timestamp::UNIX_EPOCH,
         log: None,
         raw,
+        discarded_at: None,
     }
 }
 

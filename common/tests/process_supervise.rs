@@ -242,3 +242,23 @@ async fn a_pipe_carries_bytes_to_a_blocking_reader_and_ends_with_the_tool() {
         .await;
     assert_eq!(r.unwrap().outcome, Outcome::Signaled(13));
 }
+
+#[tokio::test]
+async fn a_tool_reads_what_another_writes_and_nobody_holds_its_input_open() {
+    let (stdout, between) = pipe().unwrap();
+    let writer = sh("printf 'one two'; exec >&-; read never");
+    let reader = sh("cat; echo \" read\"");
+    let read = Supervision { stdin: Some(between), stdout: Stdout::Capture(100), ..Supervision::default() };
+    let (wrote, read) =
+        tokio::join!(run(&writer, Supervision { stdout, ..Supervision::default() }), run(&reader, read));
+    assert_eq!(wrote.unwrap().outcome, Outcome::Exited(1), "its own standard input is empty");
+    assert_eq!(read.unwrap().stdout, b"one two read\n");
+
+    // The reader never starts: the writer sees a broken pipe at once.
+    let (stdout, between) = pipe().unwrap();
+    let absent = Supervision { stdin: Some(between), ..Supervision::default() };
+    run(&ToolCommand::new("no-such-tool"), absent).await.unwrap_err();
+    let endless = ToolCommand::new("cat").arg("/dev/zero");
+    let wrote = run(&endless, Supervision { stdout, ..Supervision::default() }).await.unwrap();
+    assert_eq!(wrote.outcome, Outcome::Signaled(13));
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use common::config::Decode;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -135,6 +136,27 @@ pub enum Policy {
     Refuse,
 }
 
+/// How much of a result is decoded for its proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DecodeArg {
+    /// Nothing: the proof is from the bytes.
+    Off,
+    /// Some pictures, compared with the source's.
+    Sample,
+    /// Also every frame once (slow).
+    Full,
+}
+
+impl From<DecodeArg> for Decode {
+    fn from(arg: DecodeArg) -> Self {
+        match arg {
+            DecodeArg::Off => Self::Off,
+            DecodeArg::Sample => Self::Sample,
+            DecodeArg::Full => Self::Full,
+        }
+    }
+}
+
 /// `convert`
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -162,6 +184,9 @@ pub struct ConvertArgs {
     /// Films whose enhancement layer expands brightness
     #[arg(long, value_enum)]
     pub fel_expanding: Option<Policy>,
+    /// How much of the result is decoded for its proof [default: verify.decode]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub decode: Option<DecodeArg>,
     /// Folder for the video stream on the way
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
@@ -177,9 +202,9 @@ pub struct VerifyArgs {
     pub source: PathBuf,
     /// What was made of it
     pub result: PathBuf,
-    /// Also decode the result once (slow)
-    #[arg(long)]
-    pub decode: bool,
+    /// How much of the result is decoded [default: verify.decode]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub decode: Option<DecodeArg>,
     /// Print the certificate as JSON
     #[arg(long)]
     pub json: bool,

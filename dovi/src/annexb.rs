@@ -166,23 +166,35 @@ impl<R: Read> NalReader<R> {
 /// into vector code; coded video has such a pair once in a thousand blocks.
 #[must_use]
 pub fn find_start_code(data: &[u8]) -> Option<usize> {
+    find_triple(data, |third| third == 1)
+}
+
+/// The place of the first three bytes that no NAL unit holds (H.265 7.4.2.1: `00 00 00`, `00 00 01`, `00 00 02`; an
+/// encoder puts a 03 between). Zero bytes at the end are stuffing and not looked at.
+///
+/// Where the container gives NAL units a length, this is how a hole of zeros inside a picture shows.
+#[must_use]
+pub fn find_forbidden(nal: &[u8]) -> Option<usize> {
+    let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    find_triple(&nal[..end], |third| third < 3)
+}
+
+/// The first `00 00` with a third byte of that kind behind it.
+fn find_triple(data: &[u8], third: impl Fn(u8) -> bool) -> Option<usize> {
     const BLOCK: usize = 64;
+    let slowly = |data: &[u8]| data.windows(3).position(|t| t[0] == 0 && t[1] == 0 && third(t[2]));
     let mut at = 0;
     while let (Some(here), Some(shifted)) = (
         data.get(at..).and_then(|d| d.first_chunk::<BLOCK>()),
         data.get(at + 1..).and_then(|d| d.first_chunk::<BLOCK>()),
     ) {
         let pair = here.iter().zip(shifted).fold(false, |hit, (a, b)| hit | (a | b == 0));
-        if pair && let Some(found) = find_slowly(&data[at..data.len().min(at + BLOCK + 2)]) {
+        if pair && let Some(found) = slowly(&data[at..data.len().min(at + BLOCK + 2)]) {
             return Some(at + found);
         }
         at += BLOCK;
     }
-    find_slowly(&data[at..]).map(|found| at + found)
-}
-
-fn find_slowly(data: &[u8]) -> Option<usize> {
-    data.windows(3).position(|three| three == [0, 0, 1])
+    slowly(&data[at..]).map(|found| at + found)
 }
 
 /// Writes one NAL with a start code of four bytes.
@@ -213,6 +225,21 @@ mod tests {
         assert_eq!(all(&stream).unwrap(), [vec![7], vec![8, 0, 9], vec![5]]);
         assert!(all(&[]).unwrap().is_empty());
         assert!(all(&[0, 0, 1]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_no_nal_holds_is_found_wherever_it_lies() {
+        for at in [0, 1, 61, 62, 63, 64, 65, 200] {
+            for third in 0..4 {
+                let mut nal = vec![7; 260];
+                nal[at..at + 3].copy_from_slice(&[0, 0, third]);
+                assert_eq!(find_forbidden(&nal), (third < 3).then_some(at), "{third} at {at}");
+                assert_eq!(find_start_code(&nal), (third == 1).then_some(at), "{third} at {at}");
+            }
+        }
+        assert_eq!(find_forbidden(&[7, 0, 0, 0, 0]), None, "stuffing");
+        assert_eq!(find_forbidden(&[0; 100]), None);
+        assert_eq!(find_forbidden(&[]), None);
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Copy mode: the base layer untouched, the enhancement layer gone, every RPU in its profile 8.1 form.
+mod one_pass;
+
 use std::{
     io::{self, Read, Seek, Write},
     ops::ControlFlow,
@@ -9,8 +11,10 @@ use crate::{
     film::{FilmIndex, Hvcc, Progress, ScanError, au::Au},
     hash::{VclHash, VclHasher},
     matroska::MatroskaReader,
-    nal::NalType,
+    nal::{NalHeader, NalType},
 };
+
+pub use one_pass::scan_and_copy;
 
 /// Bytes between two calls of the watcher.
 const WATCH_STEP: u64 = 8 << 20;
@@ -155,33 +159,29 @@ impl<W: Write> Writer<W> {
 
     fn access_unit(&mut self, au: &Au<'_>, ahead: &[&[u8]], rpu: &[u8]) -> Result<(), CopyError> {
         let mut ahead = Some(ahead);
-        let mut rpu = Some(rpu);
-        for (header, nal) in &au.nals {
-            if header.ty != NalType::AUD {
+        for nal in kept(au, rpu) {
+            if nal.first().is_some_and(|byte| byte >> 1 != NalType::AUD.0) {
                 for extra in ahead.take().unwrap_or_default() {
                     self.nal(extra)?;
                 }
             }
-            match header.ty {
-                NalType::RPU => continue,
-                NalType::EL => {
-                    self.el_dropped += 1;
-                    continue;
-                }
-                NalType::EOS | NalType::EOB => self.rpu(&mut rpu)?,
-                ty if ty.is_vcl() && header.layer_id == 0 => self.vcl.update_vcl(nal),
-                _ => {}
-            }
+            self.vcl.update(nal);
             self.nal(nal)?;
         }
-        self.rpu(&mut rpu)
-    }
-
-    fn rpu(&mut self, rpu: &mut Option<&[u8]>) -> Result<(), CopyError> {
-        if let Some(nal) = rpu.take() {
-            self.nal(nal)?;
-            self.rpus += 1;
-        }
+        self.rpus += 1;
+        self.el_dropped += au.el_nals;
         Ok(())
     }
+}
+
+/// The NAL units of the new access unit: those of the base layer in their order, and the RPU behind them, before an end
+/// of sequence or bitstream.
+fn kept<'a>(au: &'a Au<'a>, rpu: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let ends = |(header, _): &(NalHeader, &[u8])| matches!(header.ty, NalType::EOS | NalType::EOB);
+    let end = au.nals.iter().position(ends).unwrap_or(au.nals.len());
+    let (before, after) = au.nals.split_at(end);
+    let base = |nals: &'a [(NalHeader, &'a [u8])]| {
+        nals.iter().filter(|(h, _)| !matches!(h.ty, NalType::RPU | NalType::EL)).map(|(_, nal)| *nal)
+    };
+    base(before).chain(std::iter::once(rpu)).chain(base(after))
 }

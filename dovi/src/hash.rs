@@ -83,6 +83,14 @@ impl VclHasher {
         self.nals
     }
 
+    /// The first eight bytes of [`Self::finish`], enough to tell where two streams part.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.state.finalize().as_bytes()[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// The hash of all slices so far.
     #[must_use]
     pub fn finish(&self) -> VclHash {

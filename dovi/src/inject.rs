@@ -56,7 +56,8 @@ pub struct InjectPlan<'a> {
     pub frames: u64,
     /// Mastering display that every IRAP must carry. `None` leaves the encoder's own alone.
     pub mdcv: Option<Mdcv>,
-    /// Content light level that every IRAP must carry. `None` leaves the encoder's own alone.
+    /// Content light level that every IRAP must carry. `None` leaves the encoder's own alone, but for zeros, which mean
+    /// that nobody knows: x265 writes such a message beside every mastering display (measured).
     pub cll: Option<Cll>,
     /// HDR10+ by frame. A frame for which the encoder wrote its own keeps that.
     pub hdr10plus: Option<&'a dyn SeiByDisplay>,
@@ -71,7 +72,7 @@ pub struct InjectReport {
     pub frames: u64,
     /// RPUs written; equal to `frames`.
     pub rpus_written: u64,
-    /// NAL units 62 and 63 of the encoder that were left out.
+    /// NAL units 62 and 63 of the encoder, and those of other layers, that were left out.
     pub dropped_foreign_nals: u64,
     /// Mastering display and light level SEI that were added.
     pub sei_inserted: u64,
@@ -112,6 +113,14 @@ pub enum InjectError {
         /// Access units in the encoded stream.
         encoded: u64,
     },
+    /// A NAL unit of a type that belongs behind its picture stands before it (H.265 7.4.2.4.4).
+    #[error("encoded stream: frame {frame} has a NAL unit of type {ty} before its first slice")]
+    Misplaced {
+        /// Display index.
+        frame: u64,
+        /// Type of the NAL unit.
+        ty: u8,
+    },
     /// The plan has no RPU for a frame.
     #[error("no RPU for frame {0}")]
     RpuMissing(u64),
@@ -133,7 +142,7 @@ impl InjectError {
         match self {
             Self::Order(_) | Self::TooMuchHeld(_) => "align.order",
             Self::FrameCount { .. } => "encode.frames",
-            Self::Input(_) | Self::Stream(_) => "encode.stream",
+            Self::Input(_) | Self::Stream(_) | Self::Misplaced { .. } => "encode.stream",
             Self::RpuMissing(_) => "rpu.missing",
             Self::RpuInvalid(_) | Self::SeiInvalid(_) => "rpu.invalid",
             Self::Output(error) => match error.kind() {
@@ -278,7 +287,11 @@ impl<'a, W: Write> Injector<'a, W> {
                 self.put(rpu)?;
             }
             let changed = seen.changed.iter().find(|(changed, _)| *changed == index);
-            let foreign = matches!(nal.header.ty, NalType::RPU | NalType::EL);
+            // A decoder of the base layer ignores other layers; behind a left-out SEI they would change access unit.
+            let foreign = matches!(nal.header.ty, NalType::RPU | NalType::EL) || nal.header.layer_id != 0;
+            if index < slice && !foreign && !nal.header.ty.starts_access_unit() {
+                return Err(InjectError::Misplaced { frame: display, ty: nal.header.ty.0 });
+            }
             if foreign || changed.is_some() {
                 self.flush(unit, &mut run, whole.end)?;
                 self.dropped += u64::from(foreign);
@@ -343,6 +356,9 @@ impl<'a, W: Write> Injector<'a, W> {
                 seen.hdr10plus |= message.ty == sei::T35 && sei::is_hdr10plus(message.payload);
                 match wanted {
                     Some((wanted, _)) if wanted != message.payload => differing += 1,
+                    None if irap && message.ty == sei::CONTENT_LIGHT && message.payload == [0; 4] => {
+                        differing += 1;
+                    }
                     Some((_, found)) => {
                         *found = true;
                         keep.push(message);

@@ -29,6 +29,14 @@ pub enum NalError {
         /// Bytes that are there.
         left: usize,
     },
+    /// Bytes inside a slice that no encoder writes.
+    #[error("slice of NAL type {ty} is overwritten: its byte {at} begins what no NAL unit holds")]
+    Forbidden {
+        /// Its type.
+        ty: u8,
+        /// Position in the NAL.
+        at: usize,
+    },
     /// The length field size is none of 1, 2, 3, 4.
     #[error("NAL length fields of {0} bytes are not supported")]
     LengthSize(u8),

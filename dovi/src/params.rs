@@ -66,6 +66,10 @@ pub struct Sps {
     pub bit_depth_chroma: u8,
     /// `log2_max_pic_order_cnt_lsb_minus4 + 4`, 4..=16.
     pub log2_max_poc_lsb: u8,
+    /// `general_interlaced_source_flag` without `general_progressive_source_flag`: the pictures hold two fields.
+    pub interlaced_source: bool,
+    /// `frame_field_info_present_flag`: picture timing SEI say whether a picture is a field.
+    pub frame_field_info: bool,
     /// `sps_max_num_reorder_pics` of the highest sub-layer.
     pub max_num_reorder: u32,
     /// `general_profile_idc`; Main 10 is 2.
@@ -151,7 +155,8 @@ fn sps_head(reader: &mut BitReader<'_>) -> Result<(Sps, u32), BitError> {
         return Err(BitError::Value("sub-layer count"));
     }
     reader.flag()?; // temporal_id_nesting
-    let (general_profile_idc, high_tier, level_idc) = profile_tier_level(reader, sub_layers)?;
+    let (general_profile_idc, high_tier, interlaced_source, level_idc) =
+        profile_tier_level(reader, sub_layers)?;
     let id = small(reader, 15, "sequence parameter set id")?;
     let chroma_format_idc = small(reader, 3, "chroma format")?;
     let separate_colour_planes = chroma_format_idc == 3 && reader.flag()?;
@@ -179,6 +184,8 @@ fn sps_head(reader: &mut BitReader<'_>) -> Result<(Sps, u32), BitError> {
         bit_depth_luma,
         bit_depth_chroma,
         log2_max_poc_lsb,
+        interlaced_source,
+        frame_field_info: false,
         max_num_reorder: 0,
         general_profile_idc,
         high_tier,
@@ -189,12 +196,14 @@ fn sps_head(reader: &mut BitReader<'_>) -> Result<(Sps, u32), BitError> {
     Ok((sps, sub_layers))
 }
 
-/// H.265 7.3.3 with `profilePresentFlag` 1; gives profile, tier and level.
-fn profile_tier_level(reader: &mut BitReader<'_>, sub_layers: u32) -> Result<(u8, bool, u8), BitError> {
+/// H.265 7.3.3 with `profilePresentFlag` 1; gives profile, tier, whether the source is interlaced, and level.
+fn profile_tier_level(reader: &mut BitReader<'_>, sub_layers: u32) -> Result<(u8, bool, bool, u8), BitError> {
     reader.skip(2)?; // general_profile_space
     let high_tier = reader.flag()?;
     let profile = reader.bits(5)?.to_le_bytes()[0];
-    reader.skip(32 + 48)?;
+    reader.skip(32)?; // compatibility flags
+    let (progressive, interlaced) = (reader.flag()?, reader.flag()?);
+    reader.skip(46)?;
     let level = reader.byte()?;
     let mut present = Vec::with_capacity(8);
     for _ in 0..sub_layers {
@@ -206,7 +215,7 @@ fn profile_tier_level(reader: &mut BitReader<'_>, sub_layers: u32) -> Result<(u8
     for (profile_present, level_present) in present {
         reader.skip(88 * usize::from(profile_present) + 8 * usize::from(level_present))?;
     }
-    Ok((profile, high_tier, level))
+    Ok((profile, high_tier, interlaced && !progressive, level))
 }
 
 /// Everything between the picture order count length and the end of the VUI timing.
@@ -241,7 +250,7 @@ fn sps_tail(reader: &mut BitReader<'_>, sps: &mut Sps, sub_layers: u32) -> Resul
         }
     }
     reader.skip(2)?; // temporal_mvp, strong_intra_smoothing
-    if reader.flag()? { vui(reader).map(Some) } else { Ok(None) }
+    if reader.flag()? { vui(reader, &mut sps.frame_field_info).map(Some) } else { Ok(None) }
 }
 
 /// H.265 7.3.4.
@@ -285,7 +294,7 @@ fn short_term_ref_pic_set(reader: &mut BitReader<'_>, index: u32, previous: u32)
 }
 
 /// H.265 E.2.1 up to the timing fields.
-fn vui(reader: &mut BitReader<'_>) -> Result<Vui, BitError> {
+fn vui(reader: &mut BitReader<'_>, frame_field_info: &mut bool) -> Result<Vui, BitError> {
     let mut vui = Vui {
         colour_primaries: 2,
         transfer: 2,
@@ -316,7 +325,7 @@ fn vui(reader: &mut BitReader<'_>) -> Result<Vui, BitError> {
     }
     reader.flag()?; // neutral_chroma_indication
     vui.field_seq = reader.flag()?;
-    reader.flag()?; // frame_field_info_present
+    *frame_field_info = reader.flag()?;
     if reader.flag()? {
         for _ in 0..4 {
             reader.ue()?; // default display window

@@ -5,7 +5,7 @@ mod films;
 use std::{io::Cursor, ops::ControlFlow, path::Path};
 
 use dovi::{
-    copy::{CopyReport, copy_p81},
+    copy::{CopyReport, copy_p81, scan_and_copy},
     film::{FilmIndex, MissingPolicy, Verdict},
 };
 use films::{CLOSED, Kind, OPEN, RADL, Rpus};
@@ -129,5 +129,87 @@ fn hdr10plus_is_indexed_by_display_and_survives_the_copy() {
         for display in 0..48 {
             assert_eq!(index.hdr10plus(display as u64), Some(sei(display).as_slice()));
         }
+    }
+}
+
+/// The film that comes of one read: same slices, same times, every RPU in place, and a record that says what it is.
+#[test]
+fn one_read_writes_what_two_reads_would() {
+    for (gop, kind) in [(CLOSED, Kind::Mel), (OPEN, Kind::FelCurve), (RADL, Kind::Mel)] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = films::film(dir.path(), "source", gop, &Rpus::of(kind));
+        let plan = films::scan_file(&source).unwrap();
+        let path = dir.path().join("one.mkv");
+        let (input, out) = (std::fs::File::open(&source).unwrap(), std::fs::File::create(&path).unwrap());
+        let (index, report) = scan_and_copy(input, out, &mut |_| ControlFlow::Continue(())).unwrap();
+        let report = report.unwrap();
+        assert_eq!((report.frames, report.rpus, report.vcl), (48, 48, plan.vcl));
+        assert_eq!(report.bytes, std::fs::metadata(&path).unwrap().len());
+        assert_eq!((report.el_dropped, index.vcl), (plan.counts.el_nals, plan.vcl));
+        let result = films::scan_file(&path).unwrap();
+        assert_eq!(result.verdict, Verdict::Profile8 { compat: 1 });
+        assert_eq!((result.vcl, &result.pts_ns, result.counts.el_nals), (plan.vcl, &plan.pts_ns, 0));
+        assert_eq!((result.counts.not_last, result.counts.missing), (0, 0));
+        assert_eq!(result.video.default_duration_ns, Some(41_708_333));
+        for display in 0..48 {
+            assert_eq!(index.rpus.p81(display), plan.rpus.p81(display));
+            assert_eq!(result.rpus.raw_hash(display), plan.rpus.p81_hash(display));
+        }
+        let dovi = result.header.tracks[0].dovi.unwrap();
+        assert_eq!((dovi.profile, dovi.compat, dovi.rpu, dovi.el, dovi.bl), (8, 1, true, false, true));
+        // Frame by frame the same NAL units as in the raw stream.
+        let (stream, _) = copy(&source, &plan);
+        let raw = std::process::Command::new("mkvextract")
+            .arg(&path)
+            .args(["tracks", "0:raw.hevc"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(raw.status.success());
+        let raw = std::fs::read(dir.path().join("raw.hevc")).unwrap();
+        let coded = |bytes: &[u8]| -> Vec<Vec<u8>> {
+            let units = films::access_units(bytes).into_iter().flat_map(|(nals, _)| nals);
+            // Parameter sets are in the record as well, and extraction repeats them.
+            units.filter(|nal| !(32..=35).contains(&(nal[0] >> 1))).collect()
+        };
+        assert_eq!(coded(&raw), coded(&stream));
+    }
+}
+
+#[test]
+fn a_frame_without_rpu_leaves_one_read_without_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut units = films::units(dir.path(), CLOSED, &Rpus::of(Kind::Mel));
+    units[5].pop();
+    let path = films::mux(dir.path(), "gap", &films::annexb(&units), &[], &[]);
+    let bytes = std::fs::read(path).unwrap();
+    let (index, report) =
+        scan_and_copy(Cursor::new(bytes), Cursor::new(Vec::new()), &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+    assert_eq!((index.counts.missing, report), (1, None));
+}
+
+#[test]
+fn a_full_disk_is_named_in_one_read_too() {
+    struct Full(usize);
+    impl std::io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl std::io::Seek for Full {
+        fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> {
+            Ok(0)
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let source = std::fs::read(films::film(dir.path(), "source", CLOSED, &Rpus::of(Kind::Mel))).unwrap();
+    for room in [0, 2000] {
+        let copied = scan_and_copy(Cursor::new(&source), Full(room), &mut |_| ControlFlow::Continue(()));
+        assert_eq!(copied.unwrap_err().code(), "disk.full", "{room} bytes");
     }
 }

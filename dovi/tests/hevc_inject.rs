@@ -83,6 +83,24 @@ fn hdr10_is_there_once_in_every_irap_whatever_the_encoder_did() {
 }
 
 #[test]
+fn a_light_level_that_nobody_knows_is_not_invented() {
+    let rpus = Numbered::new(FRAMES);
+    let plan = InjectPlan { mdcv: Some(MDCV), cll: None, ..plan(&rpus, FRAMES) };
+    let mastering = format!("master-display={}", MDCV.to_x265());
+    let stream = encode(&format!("{CLOSED}:{mastering}"));
+    let zeros = Cll { max_cll: 0, max_fall: 0 };
+    assert_eq!(
+        hdr10(&stream),
+        vec![(true, vec![MDCV], vec![zeros]); 5],
+        "x265 does not write zeros any longer"
+    );
+    assert_eq!(hdr10(&run(&stream, &plan).unwrap().0), vec![(true, vec![MDCV], vec![]); 5]);
+    let known = encode(&format!("{CLOSED}:{mastering}:max-cll=9,9"));
+    let nine = Cll { max_cll: 9, max_fall: 9 };
+    assert_eq!(hdr10(&run(&known, &plan).unwrap().0), vec![(true, vec![MDCV], vec![nine]); 5]);
+}
+
+#[test]
 fn metadata_of_the_encoder_is_replaced() {
     let (stream, truth) = structure("open");
     let mut foreign = Vec::new();
@@ -258,4 +276,31 @@ fn rpus_from_a_vector() {
     assert_eq!(rpus.0.rpu(2), Some(rpus.0[2].as_slice()));
     assert_eq!(rpus.0.rpu(3), None);
     assert_eq!(rpus.0.rpu(u64::MAX), None);
+}
+
+/// Found by fuzzing: a NAL unit of another layer behind a SEI that was left out became part of the picture before.
+#[test]
+fn other_layers_are_left_out_and_what_stands_before_its_picture_is_refused() {
+    let stream = encode(CLOSED);
+    let with = |odd: &[u8]| {
+        let mut out = Vec::new();
+        for nal in naive_nals(&stream) {
+            if ty(nal) < 32 && nal[2] & 0x80 != 0 {
+                write_nal(&mut out, odd).unwrap();
+            }
+            write_nal(&mut out, nal).unwrap();
+        }
+        out
+    };
+    let rpus = Numbered::new(FRAMES);
+    let vps_of_layer_1 = [0x40, 0x09, 1, 2, 0x80];
+    let (out, report) = run(&with(&vps_of_layer_1), &plan(&rpus, FRAMES)).unwrap();
+    assert_eq!(report.dropped_foreign_nals, FRAMES as u64);
+    assert!(!naive_nals(&out).contains(&&vps_of_layer_1[..]));
+    assert_eq!(out, run(&stream, &plan(&rpus, FRAMES)).unwrap().0);
+    for late in [&[0x50, 0x01, 1, 1, 7, 0x80][..], &[0x4c, 0x01, 0xff, 0x80]] {
+        let error = run(&with(late), &plan(&rpus, FRAMES)).unwrap_err();
+        assert!(matches!(error, InjectError::Misplaced { .. }), "{error}");
+        assert_eq!(error.code(), "encode.stream");
+    }
 }

@@ -1,8 +1,17 @@
 //! Display order of synthetic GOPs against sorting the whole stream, and the named errors.
+#[path = "support/bits.rs"]
+mod bits;
+#[path = "support/gops.rs"]
+mod gops;
+#[path = "support/hevc.rs"]
+mod support;
 
+use dovi::au::AuReader;
+use dovi::inject::inject;
 use dovi::nal::NalType;
 use dovi::order::{DisplayOrder, Method, OrderError, Placed};
 use dovi::poc::Picture;
+use gops::b_pictures;
 use proptest::prelude::*;
 
 const TRAIL: NalType = NalType(1);
@@ -46,18 +55,6 @@ fn cvs(step: impl Strategy<Value = i64> + Clone + 'static) -> impl Strategy<Valu
             first,
             pyramid,
         })
-}
-
-/// Ranks (in display order) of a mini-GOP's B pictures in decode order.
-fn b_pictures(from: usize, to: usize, pyramid: bool, out: &mut Vec<usize>) {
-    if !pyramid {
-        out.extend(from..to);
-    } else if from < to {
-        let middle = (from + to) / 2;
-        out.push(middle);
-        b_pictures(from, middle, true, out);
-        b_pictures(middle + 1, to, true, out);
-    }
 }
 
 /// Pictures of a stream in decode order.
@@ -144,6 +141,39 @@ proptest! {
         let pictures = stream(&sequences);
         let (placed, _, _) = run(&pictures).unwrap();
         prop_assert_eq!(placed, sorted(&pictures));
+    }
+
+    /// Bytes of random legal streams: IDR, CRA and BLA with leading pictures of both kinds, ends of sequence, counts
+    /// that are negative, wrap, begin anywhere and step by more than one, layers, slices, changing parameter sets.
+    #[test]
+    fn random_legal_streams(parts in prop::collection::vec(gops::part(), 1..9), step in 1i64..4) {
+        let stream = gops::write(&parts, step);
+        let truth = stream.sorted();
+        let (mut reader, mut order) = (AuReader::new(&stream.bytes[..]), DisplayOrder::new());
+        let (mut placed, mut at) = (Vec::new(), 0);
+        while let Some(unit) = reader.next_au().unwrap() {
+            let (picture, meant) = (&unit.picture, &stream.pictures[at]);
+            prop_assert_eq!((picture.cvs, picture.poc, picture.output), (meant.cvs, meant.poc, meant.shown), "{}", at);
+            order.push(picture, &mut placed).unwrap();
+            at += 1;
+        }
+        order.finish(&mut placed).unwrap();
+        prop_assert_eq!(at, truth.len());
+        prop_assert!(placed.iter().map(|p| p.decode_index).eq(0..truth.len() as u64));
+        prop_assert!(placed.iter().map(|p| p.display_index).eq(truth.iter().copied()));
+        prop_assert!(step == 1 || truth.len() < 2 || order.method() == Method::Generic || stream.pictures.windows(2).all(|p| p[0].cvs != p[1].cvs));
+
+        // And through injection: every picture gets the RPU of its place.
+        let rpus = support::Numbered::new(truth.len());
+        let mut out = Vec::new();
+        let report = inject(&stream.bytes[..], &mut out, &support::plan(&rpus, truth.len()), &mut |_| {}).unwrap();
+        prop_assert_eq!(report.rpus_written, truth.len() as u64);
+        let numbers: Vec<u64> = support::after_first_slices(&out)
+            .iter()
+            .map(|nals| nals.iter().find(|nal| support::ty(nal) == 62).map(|nal| support::number(nal)))
+            .map(|number| number.expect("every picture has one"))
+            .collect();
+        prop_assert_eq!(numbers, truth);
     }
 
     /// Any counts at all: either the order of the whole-stream sort, or an error. Never a wrong order.

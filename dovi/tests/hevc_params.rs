@@ -1,41 +1,15 @@
 //! Parameter sets, slice headers and picture order counts that x265 never writes, built bit by bit.
+#[path = "support/bits.rs"]
+mod bits;
 
 use std::sync::Arc;
 
-use dovi::nal::{NalHeader, NalType, escape};
+use bits::Bits;
+use dovi::nal::{NalHeader, NalType};
 use dovi::params::{ParamError, ParamSets, Pps, Sps, Vui};
 use dovi::poc::PocTracker;
 use dovi::slice::{SliceError, SliceHeader, SliceType};
 use proptest::prelude::*;
-
-#[derive(Default)]
-struct Bits(Vec<bool>);
-
-impl Bits {
-    fn u(&mut self, count: u32, value: u64) -> &mut Self {
-        self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
-        self
-    }
-
-    fn ue(&mut self, value: u64) -> &mut Self {
-        let length = 64 - (value + 1).leading_zeros();
-        self.u(length - 1, 0).u(length, value + 1)
-    }
-
-    fn se(&mut self, value: i64) -> &mut Self {
-        self.ue(if value > 0 { 2 * value as u64 - 1 } else { 2 * value.unsigned_abs() })
-    }
-
-    fn nal(&self, ty: NalType) -> Vec<u8> {
-        let mut bits = self.0.clone();
-        bits.push(true);
-        let bytes: Vec<u8> = bits
-            .chunks(8)
-            .map(|chunk| chunk.iter().zip((0..8).rev()).map(|(bit, at)| u8::from(*bit) << at).sum())
-            .collect();
-        [vec![ty.0 << 1, 1], escape(&bytes)].concat()
-    }
-}
 
 /// An SPS that uses every optional part before the VUI.
 fn sps(id: u64, sub_layers: u64, lsb_bits: u64) -> Bits {

@@ -1,7 +1,9 @@
 //! End-to-end harness of dovi-fleet: film maker, private broker, demo.
 
+pub mod bench;
 pub mod broker;
 pub mod demo;
 pub mod films;
+pub mod performance;
 pub mod tool;
 pub mod wait;

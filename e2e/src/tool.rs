@@ -32,6 +32,12 @@ pub fn ffmpeg() -> Command {
     command
 }
 
+/// The ffmpeg that the programs under test use: `DOVI_TEST_FFMPEG`, otherwise the one on the path. Films are made, and
+/// results judged, with the latter in any case.
+pub fn ffmpeg_under_test() -> String {
+    std::env::var("DOVI_TEST_FFMPEG").unwrap_or_else(|_| "ffmpeg".into())
+}
+
 /// ffprobe that prints errors only.
 pub fn ffprobe() -> Command {
     let mut command = command("ffprobe");

@@ -6,216 +6,34 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use common::config::{Decode, ToolsConfig};
-use common::job::{Certificate, FailureCode, FelPolicy, Mode, Recipe};
-use common::share::Reservations;
+use common::job::{Certificate, FailureCode, FelPolicy, Mode};
 use consumer::exit::Exit;
-use consumer::pipeline::{
-    self, Announcement, Context, FilmTask, Finished, Label, Ledger, Progress, Source, Stage, StageError,
-    Stop, Toolbox, Watch, Watcher,
-};
-use e2e::films::{
-    FilmSet, FilmSpec, Layers, LibraryOptions, Outcome, RpuDamage, make_film, make_library, truth,
-};
+use consumer::pipeline::{Source, Stage, Stop};
+use e2e::bench::{Bench, Books, OnProgress, context, convert, convert_with};
+use e2e::films::{FilmSpec, Layers, RpuDamage, make_film, truth};
+use e2e::tool::ffmpeg_under_test;
 
 const FRAMES: u64 = 72;
 
-/// A library, a place for results, and a scratch folder, all gone at the end.
-struct Bench {
-    dir: tempfile::TempDir,
+fn bench() -> Bench {
+    Bench::new().unwrap()
 }
 
-impl Bench {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        ["lib", "out", "scratch"].iter().for_each(|d| fs::create_dir(dir.path().join(d)).unwrap());
-        Self { dir }
-    }
-
-    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn film(&self, spec: &FilmSpec) -> PathBuf {
-        let path = self.path("lib").join(&spec.path);
-        make_film(&path, &spec.clone().size(320, 180)).unwrap();
-        path
-    }
-
-    fn task(&self, source: &Path, mode: Mode) -> FilmTask {
-        FilmTask {
-            source: source.to_owned(),
-            expected: None,
-            target: self.path("out").join("result.mkv"),
-            scratch: self.path("scratch"),
-            recipe: Recipe { mode, preset: "ultrafast".into(), ..Recipe::default() },
-            token: "0123456789abcdef0123456789abcdef".into(),
-            dead: Vec::new(),
-            label: Label { worker: "test".into(), ..Label::default() },
-        }
-    }
-
-    /// Every file below the folders for results and scratch.
-    fn left(&self) -> Vec<PathBuf> {
-        let mut all = Vec::new();
-        let mut dirs = vec![self.path("out"), self.path("scratch")];
-        while let Some(dir) = dirs.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() { dirs.push(path) } else { all.push(path) }
-            }
-        }
-        all
-    }
+fn film(bench: &Bench, spec: &FilmSpec) -> PathBuf {
+    let path = bench.path("lib").join(&spec.path);
+    make_film(&path, &spec.clone().size(320, 180)).unwrap();
+    path
 }
 
-/// What the watcher does with progress.
-type OnProgress = Box<dyn Fn(&Progress) + Send + Sync>;
-
-struct Watching {
-    on: OnProgress,
-    notices: Mutex<Vec<String>>,
-}
-
-impl Watcher for Watching {
-    fn progress(&self, p: &Progress) {
-        (self.on)(p);
-    }
-    fn notice(&self, text: &str) {
-        self.notices.lock().unwrap().push(text.to_owned());
-    }
-}
-
-/// Books in memory that can be told to fail.
-#[derive(Default)]
-struct Books {
-    announced: Mutex<Option<Announcement>>,
-    concluded: Mutex<Option<Certificate>>,
-    lost: bool,
-    cut: bool,
-}
-
-impl Ledger for Books {
-    fn announced(&self) -> Result<Option<Announcement>, StageError> {
-        Ok(self.announced.lock().unwrap().clone())
-    }
-    fn announce(&self, a: &Announcement) -> Result<(), StageError> {
-        *self.announced.lock().unwrap() = Some(a.clone());
-        Ok(())
-    }
-    fn still_ours(&self) -> Result<(), StageError> {
-        if self.lost { Err(StageError::new(Stage::Publish, FailureCode::LeaseLost, "lost")) } else { Ok(()) }
-    }
-    fn conclude(&self, c: &Certificate) -> Result<(), StageError> {
-        if self.cut {
-            return Err(StageError::new(Stage::Publish, FailureCode::ShareIo, "cut off"));
-        }
-        *self.concluded.lock().unwrap() = Some(c.clone());
-        Ok(())
-    }
-}
-
-fn context(ffmpeg: &str, stop: &Stop, on: OnProgress) -> Context {
-    let tools = ToolsConfig { ffmpeg: ffmpeg.into(), mkvmerge: "mkvmerge".into() };
-    Context {
-        tools: Arc::new(Toolbox::new(tools)),
-        watch: Watch { stall: Duration::from_secs(120), grace: Duration::from_secs(5), log: None },
-        decode: Decode::Off,
-        space: Reservations::default(),
-        watcher: Arc::new(Watching { on, notices: Mutex::default() }),
-        stop: stop.clone(),
-    }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Runtime::new().unwrap()
-}
-
-fn convert_with(context: &Context, task: FilmTask, books: &Arc<Books>) -> Result<Finished, StageError> {
-    runtime().block_on(pipeline::run(context, task, books.clone()))
-}
-
-fn convert(task: FilmTask) -> Result<Finished, StageError> {
-    convert_with(&context("ffmpeg", &Stop::default(), Box::new(|_| ())), task, &Arc::default())
-}
-
-fn library(set: FilmSet, dir: &Path) -> Vec<FilmSpec> {
-    make_library(dir, &LibraryOptions { set, frames: FRAMES, width: 320, height: 180, only: Vec::new() })
-        .unwrap()
-}
-
-#[test]
-fn every_healthy_film_becomes_a_proven_one_in_both_modes_and_no_other_does() {
-    let bench = Bench::new();
-    let lib = bench.path("lib");
-    let specs = library(FilmSet::Full, &lib);
-    let (mut done, mut refused) = (0, 0);
-    for spec in &specs {
-        let source = lib.join(&spec.path);
-        let before = fs::read(&source).unwrap();
-        // Names matter where they are told to a program: mkvmerge reads all of them in copy mode, ffmpeg these.
-        let encode = !spec.path.starts_with("hostile")
-            || ["name-dash", "name-bytes", "name-colon"].contains(&spec.name);
-        for mode in if encode { &[Mode::Copy, Mode::Encode][..] } else { &[Mode::Copy] } {
-            let mode = *mode;
-            let name = format!("{} in mode {mode:?}", spec.name);
-            let task = bench.task(&source, mode);
-            let target = task.target.clone();
-            let result = convert(task);
-            match spec.expected.outcome {
-                Outcome::Done => {
-                    let finished = result.unwrap_or_else(|e| panic!("{name}: {e}"));
-                    prove(&name, spec, &source, &finished);
-                    assert_eq!(bench.left(), std::slice::from_ref(&target), "{name}");
-                    fs::remove_file(&target).unwrap();
-                    done += 1;
-                }
-                Outcome::Skipped | Outcome::Fails(_) => {
-                    let want = match spec.expected.outcome {
-                        Outcome::Fails(code) => code,
-                        _ => "dv.not-profile7",
-                    };
-                    let error = result.expect_err(&name);
-                    assert_eq!(error.code.as_str(), want, "{name}: {error}");
-                    assert!(!error.message.is_empty() && !error.advice().is_empty(), "{name}");
-                    assert_eq!(bench.left(), [] as [PathBuf; 0], "{name}");
-                    refused += 1;
-                }
-            }
-        }
-        assert!(fs::read(&source).unwrap() == before, "{}: the original changed", spec.name);
-    }
-    assert!(done >= 30 && refused >= 18, "{done} done, {refused} refused");
-}
-
-/// By ffmpeg's and mkvmerge's word, without the code under test; and by the certificate.
-fn prove(name: &str, spec: &FilmSpec, source: &Path, finished: &Finished) {
-    let wrong = truth::wrong_frames(&finished.target, spec).unwrap();
-    assert!(wrong.is_clean() && wrong.frames > 0, "{name}: {wrong:?}");
-    if spec.recipe.storage == e2e::films::Storage::SingleTrack {
-        let tracks = truth::tracks_equal(source, &finished.target).unwrap();
-        assert!(tracks.is_equal() && tracks.tracks >= 3, "{name}: {tracks:#?}");
-    }
-    let nals = truth::nal_counts(&finished.target).unwrap();
-    assert_eq!((nals.get(&62), nals.get(&63)), (Some(&wrong.frames), None), "{name}");
-    let c = &finished.certificate;
-    assert!(c.holds() && c.checks.len() == 8, "{name}: {c:#?}");
-    assert_eq!((c.frames, c.wrong_frames), (wrong.frames, 0), "{name}");
-    assert_eq!(Some(c.verdict.as_str()), spec.expected.verdict, "{name}");
-    let date = |p: &Path| fs::metadata(p).unwrap().modified().unwrap();
-    assert_eq!(date(source), date(&finished.target), "{name}");
-    if spec.recipe.hdr10plus {
-        let numbers = truth::hdr10plus_numbers(&finished.target).unwrap();
-        assert!(numbers.iter().all(Option::is_some), "{name}: {numbers:?}");
-    }
+fn left(bench: &Bench) -> Vec<PathBuf> {
+    bench.left().unwrap()
 }
 
 #[test]
 fn policies_decide_and_say_which_setting_it_is() {
-    let bench = Bench::new();
-    let expanding = bench.film(&FilmSpec::new("expanding", Layers::FelExpanding).frames(72));
+    let bench = bench();
+    let expanding = film(&bench, &FilmSpec::new("expanding", Layers::FelExpanding).frames(72));
     let refused = convert(bench.task(&expanding, Mode::Copy)).unwrap_err();
     assert_eq!(refused.code, FailureCode::FelExpanding);
     assert!(refused.message.contains("nits") && refused.advice().contains("fel_expanding"), "{refused}");
@@ -229,7 +47,7 @@ fn policies_decide_and_say_which_setting_it_is() {
     );
 
     fs::remove_file(&forced.target).unwrap();
-    let fel = bench.film(&FilmSpec::new("fel", Layers::Fel).frames(72));
+    let fel = film(&bench, &FilmSpec::new("fel", Layers::Fel).frames(72));
     let mut task = bench.task(&fel, Mode::Copy);
     task.recipe.fel = FelPolicy::Refuse;
     assert_eq!(convert(task).unwrap_err().code, FailureCode::FelRefused);
@@ -237,11 +55,11 @@ fn policies_decide_and_say_which_setting_it_is() {
 
 #[test]
 fn a_small_gap_is_filled_only_if_the_recipe_allows_it() {
-    let bench = Bench::new();
+    let bench = bench();
     let damage = RpuDamage::Missing { first: 30, count: 3 };
     let spec =
         FilmSpec::new("gap", Layers::Mel).frames(FRAMES).size(320, 180).rpu_damage(damage, "rpu.missing");
-    let film = bench.film(&spec);
+    let film = film(&bench, &spec);
     assert_eq!(convert(bench.task(&film, Mode::Encode)).unwrap_err().code, FailureCode::RpuMissing);
     let mut task = bench.task(&film, Mode::Encode);
     task.recipe.max_missing_rpu_percent = 5.0;
@@ -254,19 +72,19 @@ fn a_small_gap_is_filled_only_if_the_recipe_allows_it() {
 
 #[test]
 fn nothing_is_ever_replaced() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let task = bench.task(&film, Mode::Copy);
     fs::write(&task.target, "somebody's file").unwrap();
     assert_eq!(convert(task.clone()).unwrap_err().code, FailureCode::OutputExists);
     assert_eq!(fs::read(&task.target).unwrap(), b"somebody's file");
-    assert_eq!(bench.left(), [task.target]);
+    assert_eq!(left(&bench), [task.target]);
 }
 
 #[test]
 fn a_film_that_changed_or_went_away_is_refused() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let now = Source::of(&film).unwrap();
     let mut task = bench.task(&film, Mode::Copy);
     task.expected = Some(Source { size: now.size - 1, ..now });
@@ -279,24 +97,24 @@ fn a_film_that_changed_or_went_away_is_refused() {
 
 #[test]
 fn a_film_that_is_lost_before_it_gets_its_name_gets_none() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let books = Arc::new(Books { lost: true, ..Books::default() });
-    let context = context("ffmpeg", &Stop::default(), Box::new(|_| ()));
+    let context = context(&ffmpeg_under_test(), &Stop::default(), Box::new(|_| ()));
     let error = convert_with(&context, bench.task(&film, Mode::Copy), &books).unwrap_err();
     assert_eq!(error.code, FailureCode::LeaseLost);
-    assert_eq!(bench.left(), [] as [PathBuf; 0]);
+    assert_eq!(left(&bench), [] as [PathBuf; 0]);
 }
 
 #[test]
 fn a_crash_between_name_and_certificate_is_repaired_by_the_next_attempt() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
-    let context = context("ffmpeg", &Stop::default(), Box::new(|_| ()));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
+    let context = context(&ffmpeg_under_test(), &Stop::default(), Box::new(|_| ()));
     let cut = Arc::new(Books { cut: true, ..Books::default() });
     let task = bench.task(&film, Mode::Encode);
     assert_eq!(convert_with(&context, task.clone(), &cut).unwrap_err().code, FailureCode::ShareIo);
-    assert_eq!(bench.left(), std::slice::from_ref(&task.target));
+    assert_eq!(left(&bench), std::slice::from_ref(&task.target));
     let announced = cut.announced.lock().unwrap().take();
 
     // Somebody put another file of the same length there: not ours.
@@ -317,8 +135,8 @@ fn a_crash_between_name_and_certificate_is_repaired_by_the_next_attempt() {
 
 #[test]
 fn partial_results_of_dead_attempts_go_and_those_of_others_stay() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let mut task = bench.task(&film, Mode::Copy);
     let (dead, living) =
         (bench.path("out/.result.mkv.dead.partial"), bench.path("out/.result.mkv.living.partial"));
@@ -330,8 +148,8 @@ fn partial_results_of_dead_attempts_go_and_those_of_others_stay() {
 
 #[test]
 fn a_film_that_is_stopped_leaves_nothing() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(480));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(480));
     for (at, mode) in [
         (Stage::Prescan, Mode::Encode),
         (Stage::Encode, Mode::Encode),
@@ -346,18 +164,23 @@ fn a_film_that_is_stopped_leaves_nothing() {
                 stopper.stop(FailureCode::Shutdown);
             }
         });
-        let error = convert_with(&context("ffmpeg", &stop, on), bench.task(&film, mode), &Arc::default())
-            .unwrap_err();
+        let error =
+            convert_with(&context(&ffmpeg_under_test(), &stop, on), bench.task(&film, mode), &Arc::default())
+                .unwrap_err();
         assert_eq!((error.code, error.stage), (FailureCode::Shutdown, at), "{error}");
-        assert_eq!(bench.left(), [] as [PathBuf; 0], "stopped in {at}");
+        assert_eq!(left(&bench), [] as [PathBuf; 0], "stopped in {at}");
     }
 }
 
-/// A script that is asked like ffmpeg and does `encode` when it should encode.
+/// A script that is asked like ffmpeg, passes the test encode, and does `encode` when it should encode a film.
 fn fake_ffmpeg(bench: &Bench, encode: &str) -> String {
     let path = bench.path("ffmpeg");
-    let script =
-        format!("#!/bin/sh\ncase \"$*\" in\n*pipe:1*) {encode} ;;\n*) exec ffmpeg \"$@\" ;;\nesac\n");
+    let real = ffmpeg_under_test();
+    let encode = encode.replace("ffmpeg", &real);
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*lavfi* | *progress*) exec {real} \"$@\" ;;\n\
+         *pipe:1*) {encode} ;;\n*) exec {real} \"$@\" ;;\nesac\n"
+    );
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path.to_str().unwrap().to_owned()
@@ -365,8 +188,8 @@ fn fake_ffmpeg(bench: &Bench, encode: &str) -> String {
 
 #[test]
 fn an_encoder_that_fails_is_named_by_how_it_failed() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     for (encode, code) in [
         ("exec ffmpeg -t 2 \"$@\"", FailureCode::EncodeFrames),
         ("ffmpeg \"$@\" | head -c 90000; exit 1", FailureCode::EncodeFailed),
@@ -377,7 +200,7 @@ fn an_encoder_that_fails_is_named_by_how_it_failed() {
         let context = context(&fake_ffmpeg(&bench, encode), &Stop::default(), Box::new(|_| ()));
         let error = convert_with(&context, bench.task(&film, Mode::Encode), &Arc::default()).unwrap_err();
         assert_eq!(error.code, code, "{encode}: {error}");
-        assert_eq!(bench.left(), [] as [PathBuf; 0], "{encode}");
+        assert_eq!(left(&bench), [] as [PathBuf; 0], "{encode}");
         if encode.starts_with("echo") {
             assert!(error.tool.unwrap().tail.contains(&"out of cheese".to_owned()));
         }
@@ -386,14 +209,14 @@ fn an_encoder_that_fails_is_named_by_how_it_failed() {
 
 #[test]
 fn a_wrong_colour_or_size_is_found_at_the_first_picture() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let mut task = bench.task(&film, Mode::Encode);
     task.recipe.x265_params = vec!["transfer=bt709".into()];
     let error = convert(task).unwrap_err();
     assert_eq!(error.code, FailureCode::EncodeStream, "{error}");
     assert!(error.message.contains("transfer"), "{error}");
-    assert_eq!(bench.left(), [] as [PathBuf; 0]);
+    assert_eq!(left(&bench), [] as [PathBuf; 0]);
 }
 
 fn cli(args: &[&Path]) -> Exit {
@@ -403,8 +226,8 @@ fn cli(args: &[&Path]) -> Exit {
 
 #[test]
 fn the_command_line_converts_verifies_and_tells_by_its_exit_code() {
-    let bench = Bench::new();
-    let film = bench.film(&FilmSpec::new("mel", Layers::Mel).frames(72));
+    let bench = bench();
+    let film = film(&bench, &FilmSpec::new("mel", Layers::Mel).frames(72));
     let empty = bench.path("lib/empty.mkv");
     fs::write(&empty, "").unwrap();
     let p = Path::new;

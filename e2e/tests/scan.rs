@@ -415,6 +415,7 @@ fn report(job: &JobMessage) -> FailureReport {
         at: job.queued_at,
         log: None,
         raw: None,
+        discarded_at: None,
     }
 }
 

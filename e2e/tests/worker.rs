@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use common::broker::{BrokerOptions, Depths, Outgoing, Publisher, Route, depths, topology};
+use common::broker::{BrokerOptions, Depths, Outgoing, Publisher, Route, Session, depths, topology};
 use common::job::{Certificate, FailureCode, FailureReport, JobMessage, LibraryPath, Mode, Recipe};
 use common::share::{Folder, Journal, LeaseInfo, ShareState};
 use e2e::broker::PrivateBroker;
@@ -209,6 +209,29 @@ fn films_are_converted_and_others_are_buried(fleet: &Fleet) {
     let depths = fleet.depths();
     assert_eq!((depths.films.ready, depths.retrying(), depths.failed.ready), (0, 0, 2), "{depths:?}");
     assert!(!fleet.result(&cut).exists());
+    what_was_given_up_is_not_tried_again(fleet, &cut_job);
+}
+
+/// A second copy of its message adds nothing. One that was handed out before may be the only trace of a dead letter that a
+/// dying worker could not write any more.
+fn what_was_given_up_is_not_tried_again(fleet: &Fleet, job: &JobMessage) {
+    let starts = || Journal::open(&fleet.share(), job.id).unwrap().entries().unwrap().len();
+    let before = starts();
+    fleet.publish(job);
+    assert_eq!(fleet.worker("w2", &["--idle-exit", "3"]).ends(SOON), 0);
+    let depths = fleet.depths();
+    assert_eq!((depths.films.ready, depths.failed.ready), (0, 2), "{depths:?}");
+
+    fleet.publish(job);
+    fleet.runtime.block_on(async {
+        let mut session = Session::open(&fleet.options).await.unwrap();
+        drop(session.next().await.unwrap());
+    });
+    assert_eq!(fleet.worker("w3", &["--idle-exit", "3"]).ends(SOON), 0);
+    let depths = fleet.depths();
+    assert_eq!((depths.films.ready, depths.failed.ready), (0, 3), "{depths:?}");
+    assert_eq!(starts(), before, "nothing was begun");
+    assert!(fleet.share().ids(Folder::Queued).unwrap().entries.is_empty());
 }
 
 fn a_failing_encoder_is_tried_again_and_then_given_up(fleet: &Fleet) {
@@ -216,8 +239,7 @@ fn a_failing_encoder_is_tried_again_and_then_given_up(fleet: &Fleet) {
     let job = fleet.film(&spec, "ultrafast");
     fleet.publish(&job);
     let ffmpeg = fleet.path("ffmpeg");
-    let script =
-        "#!/bin/sh\ncase \"$*\" in *pipe:1*) echo 'out of cheese' >&2; exit 3;; esac\nexec ffmpeg \"$@\"\n";
+    let script = "#!/bin/sh\ncase \"$*\" in *lavfi*) ;; *'-f hevc pipe:1'*) echo 'out of cheese' >&2; exit 3;; esac\nexec ffmpeg \"$@\"\n";
     fs::write(&ffmpeg, script).unwrap();
     fs::set_permissions(&ffmpeg, fs::Permissions::from_mode(0o755)).unwrap();
     let set = format!("tools.ffmpeg={}", ffmpeg.display());

@@ -6,8 +6,8 @@ mod show;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use sections::{
-    BrokerConfig, Config, Decode, LibraryConfig, LogConfig, LogFormat, OutputConfig, OutputMode, RetryConfig,
-    ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
+    BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, OutputConfig,
+    OutputMode, RetryConfig, ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
 };
 pub use show::{Row, rows};
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// `[retry]`
     pub retry: RetryConfig,
+    /// `[dovi]`
+    pub dovi: DoviConfig,
     /// `[tools]`
     pub tools: ToolsConfig,
     /// `[verify]`
@@ -139,6 +141,25 @@ pub struct RetryConfig {
     pub max_crashes: u32,
 }
 
+/// Who puts Dolby Vision metadata into the new stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoviBackend {
+    /// This program: by picture order count, in the same pass.
+    #[default]
+    Internal,
+    /// The program dovi_tool, `tools.dovi_tool`.
+    DoviTool,
+}
+
+/// `[dovi]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct DoviConfig {
+    pub backend: DoviBackend,
+}
+
 /// `[tools]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +167,20 @@ pub struct RetryConfig {
 pub struct ToolsConfig {
     pub ffmpeg: PathBuf,
     pub mkvmerge: PathBuf,
+    pub vaapi_device: PathBuf,
+    pub dovi_tool: PathBuf,
+}
+
+impl Default for ToolsConfig {
+    /// The names that `defaults.toml` has.
+    fn default() -> Self {
+        Self {
+            ffmpeg: "ffmpeg".into(),
+            mkvmerge: "mkvmerge".into(),
+            vaapi_device: "/dev/dri/renderD128".into(),
+            dovi_tool: "dovi_tool".into(),
+        }
+    }
 }
 
 /// How much of the result is decoded for the proof.
@@ -154,7 +189,9 @@ pub struct ToolsConfig {
 pub enum Decode {
     /// Nothing: the proof is from the bytes.
     Off,
-    /// Every frame.
+    /// Some pictures, compared with the source's.
+    Sample,
+    /// As `Sample`, and every frame once for the decoder's complaints.
     Full,
 }
 

@@ -13,11 +13,37 @@ pub enum Mode {
 }
 
 /// Which encoder makes the new base layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoder {
     /// libx265 through ffmpeg: software, best size.
     X265,
+    /// hevc_nvenc through ffmpeg: NVIDIA cards.
+    Nvenc,
+    /// hevc_qsv through ffmpeg: Intel graphics, Quick Sync Video.
+    Qsv,
+    /// hevc_vaapi through ffmpeg: Intel and AMD graphics.
+    Vaapi,
+}
+
+impl Encoder {
+    /// Every encoder, the default first.
+    pub const ALL: [Self; 4] = [Self::X265, Self::Nvenc, Self::Qsv, Self::Vaapi];
+
+    /// The name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X265 => "x265",
+            Self::Nvenc => "nvenc",
+            Self::Qsv => "qsv",
+            Self::Vaapi => "vaapi",
+        }
+    }
+
+    /// Whether it is a chip: then it depends on the machine what it can do.
+    pub const fn is_hardware(self) -> bool {
+        !matches!(self, Self::X265)
+    }
 }
 
 /// What to do with a full enhancement layer, whose picture is lost in Profile 8.1.
@@ -38,12 +64,17 @@ pub struct Recipe {
     pub mode: Mode,
     /// The encoder for [`Mode::Encode`].
     pub encoder: Encoder,
-    /// The encoder's preset name, for x265 `ultrafast` to `placebo`.
+    /// Speed by x265's names, `ultrafast` to `placebo`; other encoders take the nearest they have.
     pub preset: String,
-    /// Constant rate factor, 0 to 51; lower is better and larger.
+    /// The encoder's quality number, 0 to 51; lower is better and larger. The same number is another quality in every
+    /// encoder: rate factor in x265, `cq` in nvenc, `global_quality` in qsv, quantiser in vaapi.
     pub crf: f32,
     /// Further `key=value` pairs for x265, after ours.
     pub x265_params: Vec<String>,
+    /// Further `key=value` pairs for ffmpeg's hardware encoder, after ours. Left out of the digest where there are none,
+    /// so that recipes keep the ids they had before this field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encoder_args: Vec<String>,
     /// Films with a full enhancement layer and no sign that it expands brightness.
     pub fel: FelPolicy,
     /// Films whose enhancement layer expands brightness: their trims do not fit the base layer alone.
@@ -60,6 +91,7 @@ impl Default for Recipe {
             preset: "slow".into(),
             crf: 18.0,
             x265_params: Vec::new(),
+            encoder_args: Vec::new(),
             fel: FelPolicy::Allow,
             fel_expanding: FelPolicy::Refuse,
             max_missing_rpu_percent: 0.0,
@@ -78,11 +110,15 @@ impl Recipe {
             .collect()
     }
 
-    /// One line for people: `x265 slow crf 18` or `copy`.
+    /// One line for people: `x265 slow crf 18`, `nvenc slow cq 18`, `vaapi qp 20` or `copy`.
     pub fn summary(&self) -> String {
+        let name = self.encoder.name();
         match (self.mode, self.encoder) {
             (Mode::Copy, _) => "copy".into(),
-            (Mode::Encode, Encoder::X265) => format!("x265 {} crf {}", self.preset, self.crf),
+            (Mode::Encode, Encoder::X265) => format!("{name} {} crf {}", self.preset, self.crf),
+            (Mode::Encode, Encoder::Nvenc) => format!("{name} {} cq {}", self.preset, self.crf),
+            (Mode::Encode, Encoder::Qsv) => format!("{name} {} quality {}", self.preset, self.crf),
+            (Mode::Encode, Encoder::Vaapi) => format!("{name} qp {}", self.crf),
         }
     }
 
@@ -119,16 +155,61 @@ impl Recipe {
                 self.max_missing_rpu_percent
             ));
         }
+        self.validate_quality()?;
+        self.validate_further()
+    }
+
+    /// Zero means "choose yourself" to NVENC and Quick Sync, and only x265 and NVENC have steps between whole numbers.
+    fn validate_quality(&self) -> Result<(), String> {
+        let name = self.encoder.name();
+        if self.encoder.is_hardware() && self.crf < 1.0 {
+            return Err(format!(
+                "recipe.crf is {}, for recipe.encoder = {name:?} allowed is 1 to 51",
+                self.crf
+            ));
+        }
+        if matches!(self.encoder, Encoder::Qsv | Encoder::Vaapi) && self.crf.fract() != 0.0 {
+            return Err(format!(
+                "recipe.crf is {}, recipe.encoder = {name:?} takes whole numbers only",
+                self.crf
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_further(&self) -> Result<(), String> {
+        let (name, hardware) = (self.encoder.name(), self.encoder.is_hardware());
+        if hardware && !self.x265_params.is_empty() {
+            return Err(format!(
+                "recipe.x265_params is set, but recipe.encoder is {name:?}: use recipe.encoder_args"
+            ));
+        }
+        if !hardware && !self.encoder_args.is_empty() {
+            return Err(format!(
+                "recipe.encoder_args is set, but recipe.encoder is {name:?}: use recipe.x265_params"
+            ));
+        }
         // A ':' would smuggle further options past the list; whitespace is never part of an x265 option.
-        match self
-            .x265_params
-            .iter()
-            .find(|p| p.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control()))
-        {
-            Some(bad) => Err(format!("recipe.x265_params has {bad:?}, each entry must be one key=value")),
+        let odd = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        if let Some(bad) = self.x265_params.iter().find(|p| p.contains(odd)) {
+            return Err(format!("recipe.x265_params has {bad:?}, each entry must be one key=value"));
+        }
+        match self.encoder_args.iter().find(|p| !is_option(p)) {
+            Some(bad) => Err(format!("recipe.encoder_args has {bad:?}, each entry must be one key=value")),
             None => Ok(()),
         }
     }
+}
+
+/// `key=value` with a key as ffmpeg names options of encoders.
+fn is_option(text: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    text.split_once('=').is_some_and(|(key, value)| {
+        key.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && key.chars().all(name)
+            && !value.is_empty()
+            && !value.contains(|c: char| c.is_whitespace() || c.is_control())
+    })
 }
 
 #[cfg(test)]
@@ -149,10 +230,46 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_belong_to_another_encoder_are_named() {
+        let with = |encoder, crf, x265: &[&str], other: &[&str]| {
+            let all = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+            let recipe = Recipe {
+                encoder,
+                crf,
+                x265_params: all(x265),
+                encoder_args: all(other),
+                ..Recipe::default()
+            };
+            recipe.validate().err().unwrap_or_default()
+        };
+        for encoder in Encoder::ALL {
+            assert_eq!(with(encoder, 18.0, &[], &[]), "", "{encoder:?}");
+        }
+        assert!(with(Encoder::Nvenc, 18.0, &["aq-mode=3"], &[]).contains("use recipe.encoder_args"));
+        assert!(with(Encoder::X265, 18.0, &[], &["bf=0"]).contains("use recipe.x265_params"));
+        assert_eq!(with(Encoder::Nvenc, 18.5, &[], &["rc-lookahead=20", "b_ref_mode=each"]), "");
+        assert!(with(Encoder::Nvenc, 0.0, &[], &[]).contains("1 to 51"));
+        assert!(with(Encoder::Vaapi, 18.5, &[], &[]).contains("whole numbers"));
+        for bad in ["bf", "=1", "-i=/etc/passwd", "bf:v=1", "bf=", "bf=1 -y", "b f=1"] {
+            assert!(with(Encoder::Qsv, 18.0, &[], &[bad]).contains("encoder_args"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn encoders_are_written_as_they_are_named() {
+        for encoder in Encoder::ALL {
+            assert_eq!(serde_json::to_value(encoder).unwrap(), encoder.name());
+        }
+    }
+
+    #[test]
     fn the_digest_follows_every_change() {
         let base = Recipe::default();
         assert_eq!(base.digest(), Recipe::default().digest());
         assert_ne!(base.digest(), Recipe { mode: Mode::Copy, ..Recipe::default() }.digest());
         assert_ne!(base.digest(), Recipe { fel: FelPolicy::Refuse, ..Recipe::default() }.digest());
+        assert_ne!(base.digest(), Recipe { encoder_args: vec!["bf=0".into()], ..Recipe::default() }.digest());
+        // Films queued or finished under this recipe keep their ids.
+        assert_eq!(base.digest(), "10f7bc32b66171b3");
     }
 }

@@ -50,6 +50,9 @@ pub struct FailureReport {
     /// The first kilobytes of a message that was no job.
     #[serde(default)]
     pub raw: Option<String>,
+    /// When a person dropped its dead letter. The report stays, so that scan leaves the film alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discarded_at: Option<jiff::Timestamp>,
 }
 
 impl FailureReport {

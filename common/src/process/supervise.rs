@@ -40,6 +40,8 @@ pub struct Supervision {
     pub grace: Duration,
     /// When the tool counts as stuck; `None` waits for ever.
     pub stall: Option<StallWatch>,
+    /// The end of a pipe that it reads as its standard input; `None`: there is nothing to read.
+    pub stdin: Option<io::PipeReader>,
     /// Where its standard output goes.
     pub stdout: Stdout,
     /// Bytes of standard error to keep for the report.
@@ -58,6 +60,7 @@ impl Default for Supervision {
             kill: CancellationToken::new(),
             grace: Duration::from_secs(10),
             stall: None,
+            stdin: None,
             stdout: Stdout::Null,
             stderr_tail: 32 << 10,
             log: None,
@@ -66,7 +69,7 @@ impl Default for Supervision {
     }
 }
 
-/// Runs a tool to its end, whichever that is. Standard input is empty.
+/// Runs a tool to its end, whichever that is.
 ///
 /// Dropping the future kills the tool's group. Only the tool itself dies with a SIGKILLed worker; what it started in
 /// turn is left to the container or the service's cgroup.
@@ -82,7 +85,10 @@ pub async fn run(command: &ToolCommand, watch: Supervision) -> Result<ExitReport
     });
     let (handle, mut sink) = Sink::open(watch.stdout);
     let mut std_command = command.to_std();
-    std_command.stdin(Stdio::null()).stdout(handle).stderr(Stdio::piped());
+    std_command
+        .stdin(watch.stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdout(handle)
+        .stderr(Stdio::piped());
 
     let started = Instant::now();
     tracing::debug!(command = %line, "tool starts");

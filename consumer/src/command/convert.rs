@@ -9,8 +9,9 @@ use std::time::Instant;
 use common::config::Config;
 use common::job::{Certificate, FailureClass, FailureCode, FelPolicy, Mode};
 use common::share::write_file;
+use common::text::{bytes, safe_path};
 
-use super::display::{Display, shown, size};
+use super::display::Display;
 use super::{context, load_config, quiet_log, stop_on_signals};
 use crate::cli::{ConvertArgs, Global, ModeArg, Policy};
 use crate::exit::{Exit, Failure};
@@ -80,6 +81,7 @@ fn apply(config: &mut Config, args: &ConvertArgs) -> Result<(), Failure> {
     recipe.fel = args.fel.map_or(recipe.fel, policy);
     recipe.fel_expanding = args.fel_expanding.map_or(recipe.fel_expanding, policy);
     recipe.validate().map_err(Failure::usage)?;
+    config.verify.decode = args.decode.map_or(config.verify.decode, Into::into);
     if let Some(dir) = &args.scratch {
         config.scratch.dir = absolute(dir)?;
     }
@@ -174,13 +176,13 @@ fn summary(file: &Path, target: &Path, c: &Certificate, seconds: f64) -> String 
     };
     format!(
         "done    {}\n        {}\n        {}, {} frames, {} wrong, {} -> {}{change}, {seconds:.1} s\n",
-        shown(file),
-        shown(target),
+        safe_path(file),
+        safe_path(target),
         c.verdict,
         c.frames,
         c.wrong_frames,
-        size(c.source.size),
-        size(c.result.size),
+        bytes(c.source.size),
+        bytes(c.result.size),
     )
 }
 
@@ -197,7 +199,7 @@ fn advice(e: &StageError) -> &str {
 }
 
 fn failed(file: &Path, e: &StageError, verbose: bool) -> String {
-    let mut text = format!("error: {}: {} ({})\nhint: {}\n", shown(file), e.message, e.code, advice(e));
+    let mut text = format!("error: {}: {} ({})\nhint: {}\n", safe_path(file), e.message, e.code, advice(e));
     if verbose {
         e.causes().iter().for_each(|c| text += &format!("cause: {c}\n"));
     }

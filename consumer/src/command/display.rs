@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::job::Certificate;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::{Progress, Stage, Watcher};
@@ -96,32 +95,6 @@ fn describe(p: &Progress) -> String {
     text
 }
 
-/// One line per check.
-pub(super) fn table(certificate: &Certificate) -> String {
-    let checks = certificate
-        .checks
-        .iter()
-        .map(|c| format!("  {:9} {:6} {}\n", c.name, if c.ok { "ok" } else { "FAILED" }, c.found));
-    let notices = certificate.notices.iter().map(|n| format!("  {:9} {:6} {n}\n", "note", ""));
-    checks.chain(notices).collect()
-}
-
-/// A path for a terminal: a file name may hold line ends and worse.
-pub(super) fn shown(path: &std::path::Path) -> String {
-    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    path.to_string_lossy().chars().map(plain).collect()
-}
-
-/// `12.3 MB`, in powers of ten as disks are sold.
-pub(super) fn size(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.0} kB", (b / 1e3).ceil()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,15 +112,5 @@ mod tests {
         assert_eq!(describe(&p), " 62 %, 1234 of 2000 frames, 8.5 fps, 2 minutes left");
         let bare = Progress { frames: None, fps: None, eta: None, part: 0.0, ..p };
         assert_eq!(describe(&bare), "  0 %");
-    }
-
-    #[test]
-    fn no_file_name_can_write_to_the_terminal() {
-        assert_eq!(shown(std::path::Path::new("a\n\u{1b}[2Jb ü")), "a\u{fffd}\u{fffd}[2Jb ü");
-    }
-
-    #[test]
-    fn sizes_are_rounded_for_people() {
-        assert_eq!([999, 1_500_000, 52_340_000_000].map(size), ["1 kB", "1.5 MB", "52.34 GB"]);
     }
 }

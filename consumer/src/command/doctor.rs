@@ -1,20 +1,18 @@
 //! `doctor`: can this machine do the work?
 
 use std::path::Path;
+use std::sync::Arc;
 
 use common::broker::{BrokerError, BrokerOptions, topology};
 use common::config::{Config, OutputMode};
-use common::process::{Stdout, Supervision, run as run_tool};
+use common::job::{Encoder, Mode, Recipe};
 use common::share::{ShareState, free_bytes};
-use dovi::au::AuReader;
-use dovi::expect::StreamExpectation;
 use serde::Serialize;
 
 use super::{load_config, quiet_log};
 use crate::cli::{DoctorArgs, Global};
 use crate::exit::{Exit, Failure};
-use crate::pipeline::{Ffmpeg, StageError, Toolbox};
-use crate::tools::ffmpeg::TestEncodeArgs;
+use crate::pipeline::{Features, Proof, StageError, Toolbox, try_encoder};
 
 /// Below this much free space most films do not fit.
 const ROOMY: u64 = 60_000_000_000;
@@ -70,12 +68,15 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> Result<Exit, Fail
             println!("{:8}{:16}hint: {hint}", "", "");
         }
     };
-    let tools = Toolbox::new(config.tools.clone());
+    let tools = Arc::new(Toolbox::new(config.tools.clone()).with_backend(config.dovi.backend));
     show(of_tool("mkvmerge", tools.mkvmerge().await.map(|t| format!("{} {}", t.path.display(), t.version))));
-    match tools.encoder().await {
+    if let Some(found) = tools.external().await.transpose() {
+        show(of_tool("dovi_tool", found.map(|t| format!("{} {}", t.path.display(), t.version))));
+    }
+    match tools.ffmpeg().await {
         Ok(ffmpeg) => {
             show(good("ffmpeg", format!("{} {}", ffmpeg.path.display(), ffmpeg.can.version)));
-            show(test_encode(ffmpeg).await);
+            encoders(&tools, &config).await.into_iter().for_each(&mut show);
         }
         Err(e) => show(of_tool("ffmpeg", Err(e))),
     }
@@ -103,49 +104,53 @@ fn of_tool(name: &str, found: Result<String, StageError>) -> Finding {
     }
 }
 
-/// A dozen generated frames through the production settings, and a look at what comes out.
-async fn test_encode(ffmpeg: &Ffmpeg) -> Finding {
-    const FRAMES: u32 = 12;
-    const HINT: &str = "this build of ffmpeg or x265 cannot be used; Debian's packages can";
-    let (width, height) = (320, 180);
-    let args = TestEncodeArgs { ffmpeg: ffmpeg.path.clone(), width, height, frames: FRAMES };
-    let watch = Supervision { stdout: Stdout::Capture(8 << 20), ..Supervision::default() };
-    let exit = match run_tool(&args.command(&ffmpeg.can), watch).await {
-        Ok(exit) if exit.success() => exit,
-        Ok(exit) => return bad("encoder", format!("libx265 failed: ffmpeg {exit}"), HINT),
-        Err(e) => return bad("encoder", e.to_string(), HINT),
-    };
-    let expect = StreamExpectation {
-        width,
-        height,
-        bit_depth: 10,
-        primaries: 9,
-        transfer: 16,
-        matrix: 9,
-        full_range: false,
-        chroma_loc: Some(2),
-    };
-    let mut reader = AuReader::new(exit.stdout.as_slice());
-    let mut frames = 0;
-    loop {
-        match reader.next_au() {
-            Ok(Some(unit)) => {
-                frames += 1;
-                if let Err(e) = expect.check(&unit.sps) {
-                    return bad("encoder", format!("libx265 gave another stream than asked for: {e}"), HINT);
-                }
-            }
-            Ok(None) => break,
-            Err(e) => return bad("encoder", format!("libx265 gave a stream that cannot be read: {e}"), HINT),
+/// A test encode with the configured recipe, and one with every other encoder as far as it has any.
+async fn encoders(tools: &Arc<Toolbox>, config: &Config) -> Vec<Finding> {
+    let (mut all, mut works, mut not) = (Vec::new(), Vec::new(), Vec::new());
+    for encoder in Encoder::ALL {
+        let chosen = encoder == config.recipe.encoder && config.recipe.mode == Mode::Encode;
+        let recipe = if chosen { config.recipe.clone() } else { like(&config.recipe, encoder) };
+        let proof = try_encoder(tools, &config.scratch.path(), "doctor", &recipe).await;
+        match &proof {
+            Ok(_) => works.push(encoder.name().to_owned()),
+            Err(e) => not.push(format!("{} ({})", encoder.name(), brief(encoder, e))),
+        }
+        if chosen {
+            all.push(of_tool("encoder", proof.map(|p| shown(&recipe, &p))));
         }
     }
-    if frames != FRAMES {
-        return bad("encoder", format!("libx265 gave {frames} frames of {FRAMES}"), HINT);
-    }
-    good(
-        "encoder",
-        format!("libx265, {frames} frames in {:.1} s, 10 bit PQ BT.2020", exit.duration.as_secs_f64()),
+    let text = |list: &[String]| if list.is_empty() { "none".into() } else { list.join(", ") };
+    let state = if works.is_empty() { State::Warning } else { State::Ok };
+    let found = format!("work here: {}; not: {}", text(&works), text(&not));
+    all.push(finding("encoders", state, found, None));
+    all
+}
+
+/// The recipe for another encoder, without what only its own encoder takes.
+fn like(recipe: &Recipe, encoder: Encoder) -> Recipe {
+    let crf = recipe.crf.round().max(1.0);
+    Recipe { encoder, crf, x265_params: Vec::new(), encoder_args: Vec::new(), ..recipe.clone() }
+}
+
+/// `libx265 (x265 slow crf 18): 40 frames of 10 bit PQ BT.2020 in 3.4 s`
+fn shown(recipe: &Recipe, proof: &Proof) -> String {
+    let features = match proof.features {
+        Features::All => "",
+        Features::Plain => ", without B-frames",
+    };
+    format!(
+        "{} ({}): {} frames of 10 bit PQ BT.2020 in {:.1} s{features}",
+        proof.encoder,
+        recipe.summary(),
+        proof.frames,
+        proof.seconds
     )
+}
+
+/// Without what the list says anyway.
+fn brief(encoder: Encoder, e: &StageError) -> String {
+    let start = format!("the encoder {} does not work here: ", encoder.name());
+    e.message.strip_prefix(&start).unwrap_or(&e.message).to_owned()
 }
 
 fn scratch(config: &Config) -> Finding {

@@ -49,7 +49,7 @@ fn quiet_log(config: &Config, global: &Global) {
 /// A context without a queue around it.
 fn context(config: &Config, watcher: Arc<dyn Watcher>, stop: &Stop, log: Option<&Path>) -> Context {
     Context {
-        tools: Arc::new(Toolbox::new(config.tools.clone())),
+        tools: Arc::new(Toolbox::new(config.tools.clone()).with_backend(config.dovi.backend)),
         watch: Watch {
             stall: config.worker.stall(),
             grace: config.worker.grace(),

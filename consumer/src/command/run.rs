@@ -27,9 +27,10 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure>
     };
     let options = BrokerOptions::from_config(&config.broker)?.property("role", "worker");
     // A worker without its programs will not get them by waiting.
-    let tools = Toolbox::new(config.tools.clone());
+    let tools = Toolbox::new(config.tools.clone()).with_backend(config.dovi.backend);
     tools.mkvmerge().await?;
-    tools.encoder().await?;
+    tools.external().await?;
+    tools.encoder(config.recipe.encoder).await?;
     let shutdown = Shutdown::default();
     on_signals(&shutdown, args.drain == Drain::Now)?;
     let limits = Limits { once: args.once, idle, slots: args.slots };

@@ -20,10 +20,17 @@ pub struct Scanned {
 /// The new video track in the scratch folder: Profile 8.1, every RPU in its place.
 #[derive(Debug)]
 pub struct VideoStream {
-    /// A raw HEVC stream.
+    /// A raw HEVC stream, or a Matroska file of this one track.
     pub path: PathBuf,
     /// Hash of its slices.
     pub vcl: VclHash,
+}
+
+impl VideoStream {
+    /// Whether it is a Matroska file, whose frames have their times already.
+    pub fn has_times(&self) -> bool {
+        self.path.extension().is_some_and(|e| e == "mkv")
+    }
 }
 
 /// A file under a hidden name in the result's folder; removed when dropped, unless it was given its name.

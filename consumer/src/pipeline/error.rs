@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use common::job::{FailureCode, ToolReport};
+use common::media::Refusal;
 use common::process::{ExitReport, Outcome, SpawnError};
 use common::share::FileError;
 
@@ -104,6 +105,11 @@ impl StageError {
     pub fn tool(mut self, report: &ExitReport) -> Self {
         self.tool = Some(Box::new(tool_report(report)));
         self
+    }
+
+    /// A film that is left alone, in the words of every other place that says so.
+    pub fn refused(stage: Stage, refusal: Refusal) -> Self {
+        Self::new(stage, refusal.code, refusal.what).hint(refusal.advice)
     }
 
     /// What a person does about it.

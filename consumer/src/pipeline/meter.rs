@@ -36,17 +36,18 @@ pub enum Unit {
 
 /// Share of the whole in percent: where a stage begins and how long it is. Measured on 2160p films: an encode outweighs
 /// everything; in copy mode reading and writing are all there is.
-const fn share(mode: Mode, stage: Stage) -> (f32, f32) {
+pub(super) const fn share(mode: Mode, stage: Stage) -> (f32, f32) {
     match (mode, stage) {
         (_, Stage::Preflight) => (0.0, 0.0),
         (Mode::Encode, Stage::Prescan) => (0.0, 4.0),
         (Mode::Encode, Stage::Encode | Stage::Copy) => (4.0, 90.0),
         (Mode::Encode, Stage::Mux) => (94.0, 3.0),
         (Mode::Encode, Stage::Verify) => (97.0, 3.0),
-        (Mode::Copy, Stage::Prescan) => (0.0, 25.0),
-        (Mode::Copy, Stage::Encode | Stage::Copy) => (25.0, 25.0),
-        (Mode::Copy, Stage::Mux) => (50.0, 25.0),
-        (Mode::Copy, Stage::Verify) => (75.0, 25.0),
+        // Most films are read and copied in one go, without a read before.
+        (Mode::Copy, Stage::Prescan) => (0.0, 10.0),
+        (Mode::Copy, Stage::Encode | Stage::Copy) => (10.0, 30.0),
+        (Mode::Copy, Stage::Mux) => (40.0, 40.0),
+        (Mode::Copy, Stage::Verify) => (80.0, 20.0),
         (_, Stage::Publish) => (100.0, 0.0),
     }
 }

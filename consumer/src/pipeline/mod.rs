@@ -7,22 +7,29 @@
 //! prescan ─▶ FilmIndex ─▶ plan ─▶ encode | copy ─▶ VideoStream ─▶ mux ─▶ MuxedFilm ─▶ verify ─▶ VerifiedFilm ─▶ publish
 //! ```
 
+mod able;
 mod artifact;
 mod blocking;
 mod certify;
 mod context;
+mod encoder;
 mod error;
 mod meter;
+mod passes;
+mod picture;
 mod plan;
 mod runner;
 mod stages;
 mod toolbox;
 
+pub use able::{able, try_encoder};
 pub use artifact::{Announcement, Finished, Partial};
 pub use context::{Context, FilmTask, Label, Ledger, Source, Stop, Watch, Watcher};
+pub use encoder::{Features, Picture};
 pub use error::{Stage, StageError};
 pub use meter::{Meter, Progress};
 pub use plan::{Plan, refusal};
 pub use runner::run;
+pub use stages::trial::Proof;
 pub use stages::verify::pair as verify_pair;
-pub use toolbox::{Ffmpeg, Mkvmerge, Toolbox};
+pub use toolbox::{DoviTool, EncoderTool, Ffmpeg, Mkvmerge, Toolbox};

@@ -1,54 +1,24 @@
 //! What will be done to a film, decided from what it is and what was asked for. Pure.
 
-use common::job::{FailureCode, FelPolicy, Mode, Recipe};
+use common::job::{Mode, Recipe};
+use common::media::{self, Decision};
 use dovi::expect::StreamExpectation;
-use dovi::film::{FilmIndex, Rate, Verdict};
+use dovi::film::{FilmIndex, Rate};
 use dovi::sei::Mdcv;
 
+use super::encoder::{COLOUR, Picture};
 use super::{Stage, StageError};
-use crate::tools::ffmpeg::X265;
 use crate::tools::mkvmerge::Colour;
 
-/// BT.2020 primaries, PQ, BT.2020 non-constant luminance (H.273): what makes the compatibility id 1.
-const COLOUR: (u8, u8, u8) = (9, 16, 9);
 /// Seconds between key frames at most. Discs have one; players seek well enough with this.
 const KEY_SECONDS: f64 = 5.0;
 
 /// Why a film is not converted although it can be read; `None` if it is.
 pub fn refusal(index: &FilmIndex, recipe: &Recipe) -> Option<StageError> {
-    let because = |code, what: &str| {
-        let message = format!("{what} ({})", index.evidence.summary());
-        Some(StageError::new(Stage::Prescan, code, message))
-    };
-    match index.verdict {
-        Verdict::Mel => {}
-        Verdict::Fel if recipe.fel == FelPolicy::Refuse => {
-            return because(FailureCode::FelRefused, "FEL: the film has a full enhancement layer");
-        }
-        Verdict::FelExpanding if recipe.fel_expanding == FelPolicy::Refuse => {
-            return because(
-                FailureCode::FelExpanding,
-                "FEL-expanding: the enhancement layer expands brightness",
-            );
-        }
-        Verdict::Fel | Verdict::FelExpanding => {}
-        other => return because(FailureCode::NotProfile7, &format!("{other}: the film is not Profile 7")),
+    match media::decide_film(index, recipe) {
+        Decision::Queue { .. } => None,
+        Decision::Skip(refusal) => Some(StageError::refused(Stage::Prescan, refusal)),
     }
-    let v = &index.video;
-    if (v.bit_depth, v.chroma_format_idc) != (10, 1) {
-        let what = format!(
-            "the base layer has {} bits and chroma format {}, not 10 and 4:2:0",
-            v.bit_depth, v.chroma_format_idc
-        );
-        return because(FailureCode::SourceUnsupported, &what);
-    }
-    let tags = v.vui.map(|v| (v.colour_primaries, v.transfer, v.matrix));
-    if recipe.mode == Mode::Copy && tags != Some(COLOUR) {
-        let what = "the base layer is not tagged as PQ and BT.2020, which copy mode cannot change";
-        return because(FailureCode::SourceUnsupported, what)
-            .map(|e| e.hint("Use mode = \"encode\", which writes the right tags."));
-    }
-    None
 }
 
 /// When the frames of the result are shown.
@@ -74,8 +44,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Frames of the result.
     pub frames: u64,
-    /// Encoder settings, for an encode.
-    pub x265: X265,
+    /// What the encoder has to know, for an encode.
+    pub picture: Picture,
     /// What the encoder's stream must be.
     pub expect: StreamExpectation,
     /// Times of the frames.
@@ -96,7 +66,6 @@ impl Plan {
         let v = &index.video;
         let expected = index.expected();
         let frames = if recipe.mode == Mode::Copy { index.frames } else { expected.frames() };
-        let chroma_loc = v.vui.and_then(|v| v.chroma_loc);
         let fps = match v.rate {
             Rate::Cfr { num, den } => f64::from(num) / f64::from(den.max(1)),
             Rate::Vfr => 24.0,
@@ -106,28 +75,19 @@ impl Plan {
         let without: Vec<u64> = [Some(film), el].into_iter().flatten().collect();
         let ids = 0..index.header.tracks.len() as u64;
         let order = ids.filter(|id| Some(*id) != el).map(|id| (id != film).then_some(id)).collect();
+        let picture = Picture {
+            width: v.width,
+            height: v.height,
+            chroma_loc: v.vui.and_then(|v| v.chroma_loc),
+            mdcv: index.hdr10.mdcv,
+            cll: index.hdr10.cll,
+            keyint: (fps * KEY_SECONDS).round().clamp(1.0, 600.0) as u32,
+        };
         Self {
             mode: recipe.mode,
             frames,
-            x265: X265 {
-                preset: recipe.preset.clone(),
-                crf: recipe.crf,
-                chroma_loc,
-                master_display: index.hdr10.mdcv.map(|m| m.to_x265()),
-                max_cll: index.hdr10.cll.map(|c| (c.max_cll, c.max_fall)),
-                keyint: (fps * KEY_SECONDS).round().clamp(1.0, 600.0) as u32,
-                extra: recipe.x265_params.clone(),
-            },
-            expect: StreamExpectation {
-                width: v.width,
-                height: v.height,
-                bit_depth: 10,
-                primaries: COLOUR.0,
-                transfer: COLOUR.1,
-                matrix: COLOUR.2,
-                full_range: false,
-                chroma_loc,
-            },
+            expect: picture.expectation(),
+            picture,
             clock: clock(index, frames),
             colour: colour(index),
             without,

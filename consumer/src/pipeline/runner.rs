@@ -1,16 +1,19 @@
 //! The stages in their order.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use common::job::{Mode, StageTime};
+use common::share::{FileError, Reservation};
 use dovi::film::FilmIndex;
 
 use super::artifact::{Finished, Scanned, VideoStream};
 use super::blocking::uninterrupted;
 use super::certify::Expectation;
 use super::stages::verify::Story;
-use super::stages::{copy, encode, mux, preflight, prescan, publish, verify};
+use super::stages::{copy, encode, external, mux, preflight, prescan, publish, verify};
 use super::{Announcement, Context, FilmTask, Ledger, Plan, Source, Stage, StageError};
 use crate::workspace::Workspace;
 
@@ -27,36 +30,79 @@ pub async fn run(context: &Context, task: FilmTask, ledger: Arc<dyn Ledger>) -> 
     // From here on the film must stay as it is now, whoever asked for it.
     let task = FilmTask { expected: Some(source), ..task };
 
+    if earlier.is_none() && copy::fits_one_pass(context, &task).await? {
+        let room = preflight::reserve_for_copy(context, &task, source)?;
+        let workspace = open_workspace(&task)?;
+        let (scanned, video) =
+            clock.time(Stage::Copy, copy::scan_and_copy(context, &task, &workspace)).await?;
+        let made = video.map(|video| Made { _room: room, workspace, video });
+        return convert(context, &task, scanned, made, source, clock, ledger).await;
+    }
     let scanned = clock.time(Stage::Prescan, prescan::prescan(context, &task)).await?;
     if let Some(announced) = earlier {
         return adopt(context, &task, &scanned.index, announced, &ledger).await;
     }
-    convert(context, &task, scanned, source, clock, ledger).await
+    convert(context, &task, scanned, None, source, clock, ledger).await
+}
+
+/// The new video, and what it needs to stay there.
+struct Made {
+    _room: [Reservation; 2],
+    workspace: Workspace,
+    video: VideoStream,
+}
+
+fn open_workspace(task: &FilmTask) -> Result<Workspace, StageError> {
+    Workspace::create(&task.scratch, &task.token)
+        .map_err(|e| StageError::file(Stage::Preflight, FileError::new("create", &e.dir, e.source)))
 }
 
 async fn convert(
     context: &Context,
     task: &FilmTask,
     scanned: Scanned,
+    made: Option<Made>,
     source: Source,
     mut clock: StageClock,
     ledger: Arc<dyn Ledger>,
 ) -> Result<Finished, StageError> {
     let Scanned { index, notices } = scanned;
     let plan = Plan::new(&index, &task.recipe);
-    let _room = preflight::reserve(context, task, &index)?;
-    let workspace = Workspace::create(&task.scratch, &task.token).map_err(|e| {
-        StageError::file(Stage::Preflight, common::share::FileError::new("create", &e.dir, e.source))
-    })?;
-    let video = make_video(context, task, &index, &plan, &workspace, &mut clock).await?;
+    let Made { _room, workspace, video } = match made {
+        Some(made) => made,
+        None => {
+            let room = preflight::reserve(context, task, &index)?;
+            let workspace = open_workspace(task)?;
+            let video = make_video(context, task, &index, &plan, &workspace, &mut clock).await?;
+            Made { _room: room, workspace, video }
+        }
+    };
     let payload = video.vcl;
     let muxing = mux::mux(context, task, &index, &plan, &video, &workspace);
     let muxed = clock.time(Stage::Mux, muxing).await?;
     drop(workspace);
+    let flushing = flush(muxed.partial.path());
     let story = Story { notices, stages: clock.times, source };
-    let verified = verify::verify(context, task, &index, muxed, payload, story).await?;
+    let verified = match verify::verify(context, task, &index, muxed, payload, story).await {
+        Ok(verified) => verified,
+        Err(e) => return Err(external::advise(context, e).await),
+    };
+    flushing.await?;
     let certificate = publish::publish(context, task, verified, ledger).await?;
     Ok(Finished { target: task.target.clone(), certificate, adopted: false })
+}
+
+/// Has the result written to disk while it is read back from memory; publishing waits for that in any case. A disk that
+/// fails says so once and to whoever asks first, so the answer must not be lost.
+fn flush(path: &Path) -> impl Future<Output = Result<(), StageError>> + use<> {
+    let path = path.to_owned();
+    let work = tokio::task::spawn_blocking(move || {
+        File::open(&path).and_then(|f| f.sync_data()).map_err(|e| FileError::new("write", &path, e))
+    });
+    async {
+        let done = work.await.unwrap_or(Ok(()));
+        done.map_err(|e| StageError::file(Stage::Publish, e))
+    }
 }
 
 async fn make_video(
@@ -67,6 +113,10 @@ async fn make_video(
     workspace: &Workspace,
     clock: &mut StageClock,
 ) -> Result<VideoStream, StageError> {
+    if let Some(tool) = context.tools.external().await? {
+        let stage = if plan.mode == Mode::Copy { Stage::Copy } else { Stage::Encode };
+        return clock.time(stage, external::make(context, task, index, plan, workspace, tool)).await;
+    }
     match plan.mode {
         Mode::Encode => {
             clock.time(Stage::Encode, encode::encode(context, task, index, plan, workspace)).await
@@ -99,7 +149,7 @@ async fn adopt(
 ) -> Result<Finished, StageError> {
     context.watcher.notice("an earlier attempt published this film and could not say so; proving it again");
     let want = Expectation { mode: task.recipe.mode, payload: Some(announced.payload) };
-    if let Err(e) = verify::prove(context, &task.target, index, want).await {
+    if let Err(e) = verify::prove(context, &task.source, &task.target, index, want).await {
         context.stop.check(Stage::Verify)?;
         return Err(preflight::taken(&task.target).because(e));
     }

@@ -2,5 +2,6 @@
 //!
 //! Nothing here decides anything, and nothing here starts anything.
 
+pub mod dovi_tool;
 pub mod ffmpeg;
 pub mod mkvmerge;

@@ -76,7 +76,7 @@ impl Worker {
     /// The first thing that is missing.
     pub async fn ready(&self) -> Result<(), StageError> {
         self.tools.mkvmerge().await?;
-        self.tools.encoder().await?;
+        pipeline::able(&self.tools, &self.config).await?;
         self.share.check().map_err(|e| share_error(Stage::Preflight, e))?;
         for (name, root) in &self.config.library.roots {
             if !root.is_dir() {
@@ -102,7 +102,7 @@ impl Worker {
         };
         let id = job.id;
         tracing::info!(film = %job.film, job = %id, attempt, recipe = job.recipe.summary(), "film received");
-        let outcome = self.claim_and_work(&job, attempt, stop).await;
+        let outcome = self.claim_and_work(&job, attempt, delivery.redelivered(), stop).await;
         let handled = self.handled(outcome, Some(id));
         self.tell(&job, &handled);
         handled
@@ -113,7 +113,7 @@ impl Worker {
         Handled { outcome, action, job }
     }
 
-    async fn claim_and_work(&self, job: &JobMessage, attempt: u32, stop: &Stop) -> Outcome {
+    async fn claim_and_work(&self, job: &JobMessage, attempt: u32, again: bool, stop: &Stop) -> Outcome {
         let fail = |e: &StageError| Outcome::Failed(Box::new(self.report(Some(job), e, attempt, None)));
         let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
         let claimed = blocking(move || observer.acquire(id, stale)).await;
@@ -135,6 +135,10 @@ impl Worker {
             Ok(Err(e)) => return fail(&share_error(Stage::Preflight, e)),
             Err(e) => return fail(&e),
         };
+        if let Some(report) = self.given_up(id).await {
+            release(&lease);
+            return Outcome::GivenUp { report, again };
+        }
         match self.begin(job, attempt, &lease).await {
             Ok(begun) => self.work(job, attempt, lease, begun, stop).await,
             Err(e) => {
@@ -142,6 +146,31 @@ impl Worker {
                 self.write_failure(job, &outcome).await;
                 release(&lease);
                 outcome
+            }
+        }
+    }
+
+    /// The report of a film that is given up. To queue such a film again takes the report away first, so a message that
+    /// meets one is older than it: another copy, or one whose worker died between report and dead letter.
+    async fn given_up(&self, id: JobId) -> Option<Box<FailureReport>> {
+        let share = self.share.clone();
+        let read = blocking(move || {
+            let report = share.read::<FailureReport>(Folder::Failed, id)?;
+            if report.is_some() {
+                share.remove(Folder::Queued, id)?;
+            }
+            Ok::<_, common::share::ShareError>(report)
+        });
+        match read.await {
+            Ok(Ok(report)) => report.map(Box::new),
+            // Nothing is lost by trying once more.
+            Ok(Err(e)) => {
+                tracing::warn!(job = %id, error = %e, "the report of an earlier failure cannot be read");
+                None
+            }
+            Err(e) => {
+                tracing::error!(job = %id, error = %e, "reading the report");
+                None
             }
         }
     }
@@ -317,6 +346,7 @@ impl Worker {
             at: jiff::Timestamp::now(),
             log,
             raw: None,
+            discarded_at: None,
         }
     }
 
@@ -336,6 +366,10 @@ impl Worker {
         let (state, code) = match &handled.outcome {
             Outcome::Done => ("done", None),
             Outcome::Busy => ("busy", None),
+            Outcome::GivenUp { report, .. } => {
+                tracing::info!(film = %job.film, code = %report.code, "given up before; nothing to do");
+                ("failed", Some(report.code))
+            }
             Outcome::Failed(r) => {
                 let next = match handled.action {
                     Action::Bury => "given up",

@@ -12,6 +12,13 @@ pub enum Outcome {
     Busy,
     /// It failed; the report says how. `report.attempt` counts this try.
     Failed(Box<FailureReport>),
+    /// It was given up before, as the share's report says: nothing was tried.
+    GivenUp {
+        /// The share's report.
+        report: Box<FailureReport>,
+        /// The queue handed this message out before: whoever wrote the report may have died before the dead letter.
+        again: bool,
+    },
 }
 
 /// What is done with the message.
@@ -33,6 +40,9 @@ pub fn decide(outcome: &Outcome, max_attempts: u32) -> Action {
         Outcome::Done => return Action::Ack,
         Outcome::Busy => return Action::GiveBack(Some(Tier::Minute)),
         Outcome::Failed(report) => report,
+        // A second message of a film whose dead letter lies there adds nothing; `failed list` shows the report in any case.
+        Outcome::GivenUp { report, again } if *again && report.discarded_at.is_none() => return Action::Bury,
+        Outcome::GivenUp { .. } => return Action::Ack,
     };
     match report.code.class() {
         FailureClass::Permanent | FailureClass::Bug => Action::Bury,
@@ -59,7 +69,9 @@ pub async fn execute(
 ) -> Result<(), BrokerError> {
     match (action, outcome) {
         (Action::Retry(tier), Outcome::Failed(r)) => delivery.retry(publisher, tier, r.attempt, r.code).await,
-        (Action::Bury, Outcome::Failed(report)) => delivery.fail(publisher, report).await,
+        (Action::Bury, Outcome::Failed(report) | Outcome::GivenUp { report, .. }) => {
+            delivery.fail(publisher, report).await
+        }
         (Action::GiveBack(delay), _) => delivery.give_back(publisher, delay).await,
         (Action::Ack | Action::Retry(_) | Action::Bury, _) => delivery.ack().await,
     }
@@ -85,6 +97,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             log: None,
             raw: None,
+            discarded_at: None,
         }))
     }
 
@@ -107,6 +120,7 @@ mod tests {
             (C::DiskFull, 1, GiveBack(minute)),
             (C::DiskFull, 99, GiveBack(minute)),
             (C::ToolMissing, 1, GiveBack(minute)),
+            (C::EncodeUnsupported, 9, GiveBack(minute)),
             (C::ShareGone, 1, GiveBack(minute)),
             (C::LeaseLost, 5, GiveBack(minute)),
             (C::Shutdown, 5, GiveBack(None)),
@@ -116,6 +130,14 @@ mod tests {
         }
         assert_eq!(decide(&Outcome::Done, 3), Action::Ack);
         assert_eq!(decide(&Outcome::Busy, 3), GiveBack(minute));
+        let given_up = |again, discarded_at| {
+            let Outcome::Failed(mut report) = failed(C::SourceTruncated, 1) else { unreachable!() };
+            report.discarded_at = discarded_at;
+            decide(&Outcome::GivenUp { report, again }, 3)
+        };
+        assert_eq!(given_up(true, None), Bury, "the letter may never have been written");
+        assert_eq!(given_up(false, None), Action::Ack);
+        assert_eq!(given_up(true, Some(jiff::Timestamp::UNIX_EPOCH)), Action::Ack, "a person dropped it");
     }
 
     #[test]

@@ -61,9 +61,19 @@ impl Workspace {
         self.dir.join("video.hevc")
     }
 
+    /// The same with its times, a Matroska file.
+    pub fn video_with_times(&self) -> PathBuf {
+        self.dir.join("video.mkv")
+    }
+
     /// When its frames are shown.
     pub fn timestamps(&self) -> PathBuf {
         self.dir.join("timestamps.txt")
+    }
+
+    /// What the source says of the track that is replaced.
+    pub fn video_tags(&self) -> PathBuf {
+        self.dir.join("tags.xml")
     }
 
     /// mkvmerge's option file.

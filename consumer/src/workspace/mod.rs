@@ -4,4 +4,4 @@ mod layout;
 mod space;
 
 pub use layout::{Workspace, WorkspaceError, certificate_name, partial_name, remove_partials_of, sweep};
-pub use space::{Needs, needs};
+pub use space::{Needs, needs, needs_of_dovi_tool};

@@ -20,6 +20,15 @@ pub fn needs(film_bytes: u64, video_bytes: u64, copy: bool) -> Needs {
     Needs { scratch: if copy { video } else { video / 2 } + MARGIN, target: film_bytes + MARGIN }
 }
 
+/// What dovi_tool needs in scratch besides. It puts metadata only into a file, so the encoder's stream is there twice, with
+/// the metadata of every frame beside it. A copy passes through a pipe; the enhancement layer of a film that has it in a
+/// second track lies in a file meanwhile, but is part of the video already and not of the result.
+pub fn needs_of_dovi_tool(video_bytes: u64, frames: u64, copy: bool) -> u64 {
+    /// More than one frame's metadata has in any film.
+    const RPU: u64 = 1024;
+    if copy { 0 } else { video_bytes / 2 + frames * RPU }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +40,12 @@ mod tests {
         assert_eq!(copy.scratch - encode.scratch, 45 << 30);
         assert_eq!(copy.target, encode.target);
         assert!(copy.target > 100 << 30);
+    }
+
+    #[test]
+    fn dovi_tool_needs_the_encode_twice() {
+        let video = 100 << 30;
+        assert_eq!(needs_of_dovi_tool(video, 200_000, true), 0);
+        assert_eq!(needs_of_dovi_tool(video, 200_000, false), (50 << 30) + 204_800_000);
     }
 }

@@ -1,21 +1,18 @@
 //! From what the read collected to an index by display order.
-use std::collections::HashMap;
-
 use super::{
     Counts, ElTrack, FilmIndex, Hdr10, Rate, ScanError, TrackDigest, VideoFacts,
-    base_layer::{BaseLayer, Row},
+    additions::elsewhere,
+    base_layer::BaseLayer,
     collect::{Collector, Found},
-    evidence::Context,
+    el_track::{ElCandidate, choose, pair},
+    fold::Context,
     hdr10::Sources,
     index::Hdr10PlusTable,
+    order::display_order,
     rpus::longest_run,
-    scan::ElCandidate,
     select::{Selection, video_position},
 };
 use crate::matroska::{Header, Integrity};
-
-/// Timestamps of the two tracks of a dual-track film may be rounded differently by this much.
-const PAIRING_NS: i64 = 1_000_000;
 
 pub(crate) struct Parts {
     pub(crate) header: Header,
@@ -25,37 +22,39 @@ pub(crate) struct Parts {
     pub(crate) own: Collector,
     /// RPUs of the base layer track in decode order.
     pub(crate) found: Vec<Option<Found>>,
-    pub(crate) el: Option<ElCandidate>,
+    pub(crate) els: Vec<ElCandidate>,
     pub(crate) tracks: Vec<TrackDigest>,
 }
 
 pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
-    let Parts { header, integrity, selection, mut base, own, mut found, el, mut tracks } = parts;
+    let Parts { header, integrity, selection, mut base, own, mut found, els, mut tracks } = parts;
     let track = &header.tracks[selection.bl];
     let rows = base.finish_rows();
     let (Some(sps), false) = (base.sps.clone(), rows.is_empty()) else {
         return Err(ScanError::NoFrames { track: track.number });
     };
-    let order = display_order(&rows)?;
+    let (order, clock) = display_order(&rows)?;
     let mut collector = own;
     let mut el_track = None;
-    if let Some(el) = el.filter(|el| collector.rpus == 0 && (el.rpus.rpus > 0 || el.error.is_some()))
-        && let Some(position) = selection.el
-    {
-        if let Some(error) = el.error {
-            return Err(error);
+    let mut notes = Vec::new();
+    if let Some(el) = choose(collector.rpus, els, &header)? {
+        if collector.rpus == 0 {
+            let (paired, said) = pair(&rows, &el.frames)?;
+            (found, notes) = (paired, said);
+            collector = el.rpus;
+        } else if el.rpus.rpus > 0 {
+            notes.push(format!("track {} has rpus as well; those of the base layer count", el.number));
         }
-        found = pair(&rows, &el.found)?;
         tracks.retain(|t| t.number != el.number);
-        collector = el.rpus;
         collector.el_nals += el.slices;
         collector.el_bytes += el.bytes;
         el_track = Some(ElTrack {
             track_number: el.number,
-            track_id: position,
-            video_position: video_position(&header, position),
+            track_id: el.position,
+            video_position: video_position(&header, el.position),
         });
     }
+    notes.extend(elsewhere(track, collector.rpus, collector.el_bytes, base.additions)?);
 
     let in_order = |i: &u32| rows[*i as usize];
     let pts_ns: Vec<i64> = order.iter().map(|i| in_order(i).pts_ns).collect();
@@ -65,7 +64,8 @@ pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
         display_of[*decode as usize] = display;
     }
     let by_display: Vec<Option<Found>> = order.iter().map(|i| found[*i as usize]).collect();
-    let l1_max: Vec<Option<u16>> = by_display.iter().map(|f| f.and_then(|f| f.l1_max)).collect();
+    let l1_max: Vec<Option<u16>> =
+        by_display.iter().map(|f| f.and_then(|f| f.levels.l1).map(|l1| l1.max)).collect();
     let hdr10plus = Hdr10PlusTable {
         arena: std::mem::take(&mut base.hdr10plus),
         by_display: order.iter().map(|i| in_order(i).hdr10plus).collect(),
@@ -79,6 +79,7 @@ pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
         colour,
         l6,
         l9_primaries,
+        sei_changed: base.light.changed,
     });
     let missing: Vec<u64> = (0u64..).zip(&by_display).filter(|(_, f)| f.is_none()).map(|(i, _)| i).collect();
     let counts = Counts {
@@ -94,23 +95,31 @@ pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
         cvs: rows.last().map_or(0, |row| row.cvs + 1),
         not_output: output.iter().filter(|o| !**o).count() as u64,
         drops_prior: base.drops_prior,
+        equal_pts: clock.equal,
+        backward_pts: clock.backward,
+        irregular_pts_at: clock.first,
         hdr10plus: hdr10plus.by_display.iter().flatten().count() as u64,
     };
     let rate = Rate::detect(&pts_ns, track.default_duration_ns);
     let (start_ns, last_ns) = (pts_ns[0], pts_ns[pts_ns.len() - 1]);
     let transfer = sps.vui.map(|v| u64::from(v.transfer)).filter(|t| *t != 2);
     let claim = el_track.and_then(|el| header.tracks[el.track_id].dovi).or(track.dovi);
-    let (verdict, evidence) = std::mem::take(&mut collector.fold).finish(&Context {
+    let (verdict, mut evidence) = std::mem::take(&mut collector.fold).finish(&Context {
         sampled: false,
         frames: rows.len() as u64,
+        frames_of: Some(rows.len() as u64),
+        places: 1,
         l1_max: &l1_max,
         hdr10: &hdr10,
         el_bytes: collector.el_bytes,
         seconds: (last_ns.saturating_sub(start_ns)) as f64 / 1e9 + rate.frame_ns().unwrap_or(0) as f64 / 1e9,
         transfer: transfer.or(colour.and_then(|c| c.transfer)),
         claim,
+        size: (sps.width, sps.height),
     });
+    evidence.notes.extend(notes);
     let mut rpus = std::mem::take(&mut collector.table);
+    let levels = by_display.iter().map(|f| f.map(|f| f.levels)).collect();
     rpus.set_slots(by_display.into_iter().map(|f| f.map(|f| f.slot)).collect());
     let video = VideoFacts {
         track_number: track.number,
@@ -133,6 +142,8 @@ pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
         display_of,
         output,
         rpus,
+        levels,
+        pictures: rows.iter().map(|row| row.mark).collect(),
         counts,
         hdr10,
         verdict,
@@ -143,52 +154,4 @@ pub(crate) fn index(parts: Parts) -> Result<FilmIndex, ScanError> {
         hdr10plus,
         header,
     })
-}
-
-/// Decode indices in display order: by picture order count inside each coded video sequence. The timestamps must
-/// agree, strictly; two witnesses, or no certain order.
-fn display_order(rows: &[Row]) -> Result<Vec<u32>, ScanError> {
-    let mut order: Vec<u32> = (0u32..).take(rows.len()).collect();
-    order.sort_by_key(|i| (rows[*i as usize].cvs, rows[*i as usize].poc));
-    for pair in order.windows(2) {
-        let (a, b) = (&rows[pair[0] as usize], &rows[pair[1] as usize]);
-        if (a.cvs, a.poc) == (b.cvs, b.poc) {
-            return Err(ScanError::Order(format!(
-                "frames {} and {} (decode order) have the same picture order count",
-                pair[0], pair[1]
-            )));
-        }
-        if a.pts_ns >= b.pts_ns {
-            return Err(ScanError::Order(format!(
-                "frame {} (decode order) is shown before frame {}, but its timestamp {:.3} s is not before {:.3} s",
-                pair[0],
-                pair[1],
-                a.pts_ns as f64 / 1e9,
-                b.pts_ns as f64 / 1e9
-            )));
-        }
-    }
-    Ok(order)
-}
-
-/// RPUs of the enhancement layer track for the frames of the base layer, by timestamp.
-fn pair(rows: &[Row], found: &[(i64, Found)]) -> Result<Vec<Option<Found>>, ScanError> {
-    let by_pts: HashMap<i64, Found> = found.iter().copied().collect();
-    if by_pts.len() != found.len() {
-        return Err(ScanError::ElTrack("two of its frames have the same timestamp".to_owned()));
-    }
-    let near = |pts: i64| {
-        let steps = [0, -PAIRING_NS, PAIRING_NS];
-        steps.into_iter().find_map(|step| by_pts.get(&pts.saturating_add(step)).copied())
-    };
-    let paired: Vec<Option<Found>> = rows.iter().map(|row| near(row.pts_ns)).collect();
-    let hits = paired.iter().flatten().count();
-    if hits < found.len() {
-        return Err(ScanError::ElTrack(format!(
-            "{} of its {} rpus have no frame with their timestamp",
-            found.len() - hits,
-            found.len()
-        )));
-    }
-    Ok(paired)
 }

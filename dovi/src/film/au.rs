@@ -1,4 +1,5 @@
 //! One Matroska block as an access unit.
+use crate::annexb::find_forbidden;
 use crate::nal::{NalError, NalHeader, NalType, split_length_prefixed};
 use crate::slice::is_first_slice;
 
@@ -54,6 +55,16 @@ impl<'a> Au<'a> {
             au.nals.push((header, nal));
         }
         Ok(au)
+    }
+
+    /// Fails where a slice of layer 0 holds what no slice can, such as the zeros of a hole in the file.
+    pub(crate) fn intact(self) -> Result<Self, NalError> {
+        for (header, nal) in self.nals.iter().filter(|(h, _)| h.ty.is_vcl() && h.layer_id == 0) {
+            if let Some(at) = find_forbidden(nal) {
+                return Err(NalError::Forbidden { ty: header.ty.0, at });
+            }
+        }
+        Ok(self)
     }
 
     /// Bytes of the slices of layer 0.

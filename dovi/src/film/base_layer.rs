@@ -1,7 +1,7 @@
 //! Follows the base layer through the film: pictures, order, SEI, slice hash.
 use std::sync::Arc;
 
-use super::{Hvcc, ScanError, au::Au};
+use super::{Hvcc, PictureMark, ScanError, au::Au, hvcc::Setup, light::Light};
 use crate::{
     hash::VclHasher,
     matroska::Track,
@@ -9,7 +9,7 @@ use crate::{
     output::OutputProcess,
     params::{ParamSets, Sps},
     poc::PocTracker,
-    sei::{self, Cll, Mdcv, SeiNal},
+    sei,
     slice::SliceHeader,
 };
 
@@ -24,30 +24,7 @@ pub(crate) struct Row {
     pub(crate) cvs: u64,
     pub(crate) output: bool,
     pub(crate) hdr10plus: Option<(usize, usize)>,
-}
-
-/// First MDCV and CLL of a stream.
-#[derive(Debug, Default)]
-pub(crate) struct Light {
-    pub(crate) mdcv: Option<Mdcv>,
-    pub(crate) cll: Option<Cll>,
-}
-
-impl Light {
-    /// Looks into an SEI NAL; returns an HDR10+ payload if it has one.
-    pub(crate) fn look(&mut self, nal: &[u8]) -> Option<Vec<u8>> {
-        let sei = SeiNal::read(nal)?;
-        let mut hdr10plus = None;
-        for message in sei.messages() {
-            match message.ty {
-                sei::MASTERING_DISPLAY => self.mdcv = self.mdcv.or_else(|| Mdcv::parse(message.payload)),
-                sei::CONTENT_LIGHT => self.cll = self.cll.or_else(|| Cll::parse(message.payload)),
-                sei::T35 if sei::is_hdr10plus(message.payload) => hdr10plus = Some(message.payload.to_vec()),
-                _ => {}
-            }
-        }
-        hdr10plus
-    }
+    pub(crate) mark: PictureMark,
 }
 
 pub(crate) struct BaseLayer {
@@ -64,23 +41,13 @@ pub(crate) struct BaseLayer {
     pub(crate) hdr10plus: Vec<u8>,
     pub(crate) end_of_sequence: u64,
     pub(crate) drops_prior: u64,
+    /// Blocks with BlockAdditions, and their bytes.
+    pub(crate) additions: (u64, u64),
 }
 
 impl BaseLayer {
     pub(crate) fn new(track: &Track) -> Result<Self, ScanError> {
-        let hvcc = Hvcc::parse(&track.codec_private).ok_or_else(|| {
-            ScanError::Unsupported(format!(
-                "track {} has no readable hevc configuration record",
-                track.number
-            ))
-        })?;
-        let mut params = ParamSets::new();
-        let mut light = Light::default();
-        for nal in &hvcc.nals {
-            // A set that cannot be read may never be used; a slice that uses it will say so.
-            let _ = params.feed(nal);
-            light.look(nal);
-        }
+        let Setup { hvcc, params, light } = Setup::of(track)?;
         Ok(Self {
             hvcc,
             params,
@@ -94,6 +61,7 @@ impl BaseLayer {
             hdr10plus: Vec::new(),
             end_of_sequence: 0,
             drops_prior: 0,
+            additions: (0, 0),
         })
     }
 
@@ -133,6 +101,7 @@ impl BaseLayer {
             }
         }
         if let Some(mut row) = row {
+            row.mark = PictureMark { bytes: au.vcl_bytes(), up_to_here: self.vcl.mark() };
             row.hdr10plus = hdr10plus.map(|payload| {
                 let nal = sei::hdr10plus_nal(&payload);
                 let start = self.hdr10plus.len();
@@ -167,13 +136,18 @@ impl BaseLayer {
                 )));
             }
         }
-        if slice.sps.vui.is_some_and(|vui| vui.field_seq) {
-            return Err(ScanError::Unsupported("video is coded as fields".to_owned()));
-        }
+        self.light.progressive(&slice.sps)?;
         let picture = self.tracker.picture(&slice, header);
         self.drops_prior += u64::from(picture.no_output_of_prior_pics && frame > 0);
         self.decoder.push(&picture, &mut self.hidden);
-        Ok(Row { pts_ns, poc: picture.poc, cvs: picture.cvs, output: true, hdr10plus: None })
+        Ok(Row {
+            pts_ns,
+            poc: picture.poc,
+            cvs: picture.cvs,
+            output: true,
+            hdr10plus: None,
+            mark: PictureMark::default(),
+        })
     }
 
     /// All frames in decode order, at the end of the film.

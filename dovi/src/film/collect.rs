@@ -1,12 +1,12 @@
 //! Collects the RPUs of one track, frame by frame in decode order.
-use super::{RpuHash, RpuTable, ScanError, au::Au, evidence::Fold, rpus::Slot};
+use super::{FrameLevels, RpuHash, RpuTable, ScanError, au::Au, fold::Fold, rpus::Slot};
 use crate::rpu::{self, RpuInfo};
 
 /// What is kept of a frame's RPU.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) slot: Slot,
-    pub(crate) l1_max: Option<u16>,
+    pub(crate) levels: FrameLevels,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Collector {
             }
         }
         let Some((_, info, slot)) = &self.last else { return Ok(None) };
-        self.fold.add(info);
-        Ok(Some(Found { slot: *slot, l1_max: info.l1.map(|l1| l1.max) }))
+        self.fold.add(info, nal.len());
+        Ok(Some(Found { slot: *slot, levels: info.into() }))
     }
 }

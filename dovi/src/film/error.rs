@@ -9,7 +9,7 @@ pub enum ScanError {
     #[error(transparent)]
     Matroska(#[from] MatroskaError),
     /// The file ends earlier than its contents say.
-    #[error("truncated: {0}")]
+    #[error("{0}")]
     Truncated(String),
     /// The container is whole but holds no frame of the film.
     #[error("video track {track} has no frames")]
@@ -21,11 +21,14 @@ pub enum ScanError {
     #[error("no hevc video track ({0})")]
     NoVideo(String),
     /// More than one track could be the film.
-    #[error("ambiguous video: {0}")]
+    #[error("{0}")]
     Ambiguous(String),
     /// The film is of a kind this system does not handle.
-    #[error("unsupported: {0}")]
+    #[error("{0}")]
     Unsupported(String),
+    /// Pictures are fields or hold two of them.
+    #[error("interlaced video: {0}")]
+    Interlaced(&'static str),
     /// The frame's NAL units do not fit its block.
     #[error("frame {frame} at byte {offset}: {source}")]
     Nal {
@@ -85,7 +88,7 @@ pub enum ScanError {
         offset: u64,
     },
     /// Too many frames have no RPU.
-    #[error("{missing} of {frames} frames have no rpu (longest run {longest_run}, first at frame {first})")]
+    #[error("no rpu on {missing} of {frames} frames (longest run {longest_run}, first at frame {first})")]
     RpuMissing {
         /// Frames without.
         missing: u64,
@@ -99,9 +102,32 @@ pub enum ScanError {
     /// The enhancement layer track does not go with the base layer.
     #[error("enhancement layer track: {0}")]
     ElTrack(String),
+    /// No RPU in the frames, but something outside them that cannot be read.
+    #[error(
+        "no frame has an rpu, but {blocks} blocks of track {track} have additions ({kind}, {bytes} bytes): \
+         the enhancement layer was stored outside the frames"
+    )]
+    ElElsewhere {
+        /// Track number.
+        track: u64,
+        /// Types the track declares for its BlockAdditions, four characters each.
+        kind: String,
+        /// Blocks with BlockAdditions.
+        blocks: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// Timestamps and picture order disagree, so no frame has a certain place.
     #[error("order of frames is uncertain: {0}")]
     Order(String),
+    /// What is written while the film is read cannot be written.
+    #[error("write failed after {bytes} bytes: {source}")]
+    Output {
+        /// Bytes written before.
+        bytes: u64,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// The watcher asked to stop.
     #[error("cancelled after {bytes} bytes")]
     Cancelled {
@@ -111,6 +137,16 @@ pub enum ScanError {
 }
 
 impl ScanError {
+    /// The message without the number of the frame, for reads that did not start at the first frame.
+    #[must_use]
+    pub fn unnumbered(&self) -> String {
+        let text = self.to_string();
+        match text.strip_prefix("frame ").and_then(|rest| rest.split_once(" at byte ")) {
+            Some((_, rest)) => format!("at byte {rest}"),
+            None => text,
+        }
+    }
+
     /// Stable failure code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -127,15 +163,17 @@ impl ScanError {
             Self::Truncated(_) => "source.truncated",
             Self::NoFrames { .. } | Self::NoVideo(_) => "source.no-video",
             Self::Ambiguous(_) => "source.ambiguous",
-            Self::Unsupported(_) => "source.unsupported",
+            Self::Unsupported(_) | Self::Interlaced(_) => "source.unsupported",
             Self::Nal { .. } | Self::Params { .. } | Self::Slice { .. } | Self::Pictures { .. } => {
                 "source.damaged"
             }
             Self::RpuInvalid { .. } => "rpu.invalid",
             Self::RpuDuplicate { .. } => "rpu.duplicate",
             Self::RpuMissing { .. } => "rpu.missing",
-            Self::ElTrack(_) => "dv.el-unreadable",
+            Self::ElTrack(_) | Self::ElElsewhere { .. } => "dv.el-unreadable",
             Self::Order(_) => "align.order",
+            Self::Output { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk.full",
+            Self::Output { .. } => "share.io",
             Self::Cancelled { .. } => "cancelled",
         }
     }

@@ -1,25 +1,13 @@
-//! What the verdict rests on, folded over every RPU looked at.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+//! What a verdict rests on, as figures and in words.
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hdr10, Hdr10Source, Verdict};
+use super::Verdict;
 use crate::{
     matroska::DoviConfig,
-    rpu::{CmVersion, ElType, L6, RpuInfo, pq12_to_nits},
+    rpu::{CmVersion, L6},
 };
-
-/// Both rules allow this much for rounding of luminances to PQ codes and to whole nits.
-const TOLERANCE: f64 = 0.05;
-/// Frames in a row above the base layer's peak before rule R2 fires: half a second, so no single bad shot edge.
-const R2_RUN: u64 = 12;
-/// Peak assumed for a base layer without MaxCLL.
-const DEFAULT_PEAK: f64 = 1000.0;
-/// Distinct active areas kept; more only means "variable".
-const MAX_AREAS: usize = 64;
 
 /// A rule that says the enhancement layer expands brightness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +31,15 @@ pub enum L5Behaviour {
     Variable(usize),
 }
 
+/// One active area and how often it occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Area {
+    /// Left, right, top, bottom offsets in luma samples.
+    pub offsets: [u16; 4],
+    /// RPUs with it.
+    pub rpus: u64,
+}
+
 /// Evidence for a verdict.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -50,7 +47,11 @@ pub struct Evidence {
     pub sampled: bool,
     /// Frames looked at.
     pub frames: u64,
-    /// RPUs among them.
+    /// Frames the film has: counted, or for a sample what its declared duration makes likely.
+    pub frames_of: Option<u64>,
+    /// Places of the film that were looked at; 1 if it was read through.
+    pub places: u64,
+    /// RPUs among the frames.
     pub rpus: u64,
     /// RPUs by profile.
     pub profiles: BTreeMap<u8, u64>,
@@ -58,8 +59,12 @@ pub struct Evidence {
     pub mel_rpus: u64,
     /// RPUs with a real NLQ.
     pub fel_rpus: u64,
+    /// RPUs that reuse the mapping of an earlier one, and so say nothing about the layer.
+    pub reusing_rpus: u64,
     /// Highest content mapping version.
     pub cm: Option<CmVersion>,
+    /// RPUs by content mapping version: v2.9, v4.0.
+    pub cm_rpus: [u64; 2],
     /// Brightest level 1 maximum, nits.
     pub max_l1_nits: Option<f64>,
     /// Peak of the base layer: MaxCLL, else 1000 nits.
@@ -72,7 +77,9 @@ pub struct Evidence {
     pub frames_over: u64,
     /// Longest run of them.
     pub longest_over: u64,
-    /// Share of RPUs with an own mapping whose luma curve is identity, 0 to 1; 1 without any.
+    /// RPUs with a polynomial luma curve of their own.
+    pub curves: u64,
+    /// Share of them whose curve is identity, 0 to 1; 1 without any.
     pub identity_share: f64,
     /// Greatest distance of a luma curve from identity, in 10-bit codes.
     pub max_luma_deviation: f32,
@@ -84,12 +91,18 @@ pub struct Evidence {
     pub el_kbps: Option<f64>,
     /// Active area.
     pub l5: L5Behaviour,
+    /// The most frequent active areas, at most 8.
+    pub l5_areas: Vec<Area>,
+    /// RPUs without level 5.
+    pub l5_absent: u64,
     /// Level 6 of the first RPU that has one.
     pub l6: Option<L6>,
     /// Level 9 primaries of the first RPU that has them.
     pub l9_primaries: Option<u8>,
     /// RPUs that open a scene.
     pub scene_cuts: u64,
+    /// Bytes of the largest RPU.
+    pub largest_rpu: usize,
     /// The container's Dolby Vision record.
     pub claim: Option<DoviConfig>,
     /// Rules that fired.
@@ -98,157 +111,24 @@ pub struct Evidence {
     pub notes: Vec<String>,
 }
 
-/// Accumulates [`Evidence`]; keeps no RPU.
-#[derive(Debug, Default)]
-pub(crate) struct Fold {
-    evidence: Evidence,
-    areas: BTreeSet<[u16; 4]>,
-    with_mapping: u64,
-    identity: u64,
-    nlq: Option<[u64; 4]>,
-    max_pq: u16,
-}
-
-/// What is known beside the RPUs.
-pub(crate) struct Context<'a> {
-    pub(crate) sampled: bool,
-    pub(crate) frames: u64,
-    /// Level 1 maximum by display order; `None` also separates places of a sample.
-    pub(crate) l1_max: &'a [Option<u16>],
-    pub(crate) hdr10: &'a Hdr10,
-    pub(crate) el_bytes: u64,
-    pub(crate) seconds: f64,
-    /// Transfer characteristics of the base layer, from its VUI, else the container.
-    pub(crate) transfer: Option<u64>,
-    pub(crate) claim: Option<DoviConfig>,
-}
-
-impl Fold {
-    pub(crate) fn add(&mut self, info: &RpuInfo) {
-        let e = &mut self.evidence;
-        e.rpus += 1;
-        *e.profiles.entry(info.profile).or_default() += 1;
-        match info.el {
-            Some(ElType::Mel) => e.mel_rpus += 1,
-            Some(ElType::Fel) => e.fel_rpus += 1,
-            None => {}
+impl Rule {
+    /// The rule with its figures.
+    #[must_use]
+    pub fn words(self, e: &Evidence) -> String {
+        let nits = |n: Option<f64>| n.map_or("?".to_owned(), rounded);
+        match self {
+            Self::R1 => format!(
+                "base layer mastered at {} nits, metadata for {}",
+                nits(e.bl_mdl_nits),
+                nits(e.rpu_mdl_nits)
+            ),
+            Self::R2 => format!(
+                "{} frames in a row up to {} nits over a base layer of {:.0}",
+                e.longest_over,
+                nits(e.max_l1_nits),
+                e.bl_peak_nits
+            ),
         }
-        e.cm = e.cm.max(info.cm_version);
-        e.scene_cuts += u64::from(info.scene_refresh);
-        e.l6 = e.l6.or(info.l6);
-        e.l9_primaries = e.l9_primaries.or(info.l9_primaries);
-        self.max_pq = self.max_pq.max(info.source_max_pq);
-        if let Some(area) = info.l5
-            && self.areas.len() < MAX_AREAS
-        {
-            self.areas.insert(area);
-        }
-        if let Some(deviation) = info.luma_deviation {
-            self.with_mapping += 1;
-            self.identity += u64::from(info.identity_mapping());
-            e.max_luma_deviation = e.max_luma_deviation.max(deviation);
-        }
-        if let Some(nlq) = info.nlq_luma {
-            let same = *self.nlq.get_or_insert(nlq) == nlq;
-            e.nlq_constant = Some(e.nlq_constant.unwrap_or(true) && same);
-        }
-    }
-
-    /// Level 6 and level 9 primaries, for the HDR10 values.
-    pub(crate) fn levels(&self) -> (Option<L6>, Option<u8>) {
-        (self.evidence.l6, self.evidence.l9_primaries)
-    }
-
-    pub(crate) fn finish(self, context: &Context<'_>) -> (Verdict, Evidence) {
-        let mut e = self.evidence;
-        e.sampled = context.sampled;
-        e.frames = context.frames;
-        e.claim = context.claim;
-        e.el_bytes = context.el_bytes;
-        e.el_kbps = (context.el_bytes > 0 && context.seconds > 0.0)
-            .then(|| e.el_bytes as f64 * 8.0 / 1000.0 / context.seconds);
-        e.identity_share =
-            if self.with_mapping == 0 { 1.0 } else { self.identity as f64 / self.with_mapping as f64 };
-        e.l5 = match (self.areas.len(), self.areas.first()) {
-            (1, Some(area)) => L5Behaviour::Constant(*area),
-            (0, _) | (_, None) => L5Behaviour::Absent,
-            (n, _) => L5Behaviour::Variable(n),
-        };
-        e.rpu_mdl_nits = (self.max_pq > 0).then(|| pq12_to_nits(self.max_pq));
-        let own = |source: Option<Hdr10Source>| source.is_some_and(|s| s != Hdr10Source::L6);
-        let hdr10 = context.hdr10;
-        e.bl_mdl_nits =
-            hdr10.mdcv.filter(|_| own(hdr10.mdcv_source)).map(|m| f64::from(m.max_luminance) / 10_000.0);
-        let max_cll = hdr10.cll.filter(|c| own(hdr10.cll_source) && c.max_cll > 0);
-        e.bl_peak_nits = max_cll.map_or(DEFAULT_PEAK, |c| f64::from(c.max_cll));
-        e.max_l1_nits = context.l1_max.iter().flatten().max().map(|pq| pq12_to_nits(*pq));
-        let limit = e.bl_peak_nits * (1.0 + TOLERANCE);
-        let mut run = 0;
-        for max in context.l1_max {
-            let over = max.is_some_and(|pq| pq12_to_nits(pq) > limit);
-            run = if over { run + 1 } else { 0 };
-            e.frames_over += u64::from(over);
-            e.longest_over = e.longest_over.max(run);
-        }
-        let verdict = judge(&mut e, context);
-        (verdict, e)
-    }
-}
-
-fn judge(e: &mut Evidence, context: &Context<'_>) -> Verdict {
-    if e.profiles.len() > 1 {
-        let list: Vec<String> = e.profiles.iter().map(|(p, n)| format!("{n} of profile {p}")).collect();
-        e.notes.push(format!("rpus of several profiles: {}", list.join(", ")));
-    }
-    let found = if e.profiles.contains_key(&7) { Some(7) } else { e.profiles.keys().next_back().copied() };
-    match (found, context.claim) {
-        (None, Some(claim)) => {
-            e.notes.push(format!("container claims profile {}, but there is no rpu", claim.profile));
-        }
-        (Some(profile), Some(claim)) if profile != claim.profile => {
-            e.notes.push(format!("container claims profile {}, rpus are profile {profile}", claim.profile));
-        }
-        _ => {}
-    }
-    let compat = match context.transfer {
-        Some(16) => 1,
-        Some(18) => 4,
-        _ => 2,
-    };
-    match found {
-        Some(7) => {
-            if e.el_bytes == 0 {
-                e.notes.push("profile 7 rpus without an enhancement layer".to_owned());
-            }
-            if e.fel_rpus == 0 && e.mel_rpus > 0 {
-                return Verdict::Mel;
-            }
-            if e.fel_rpus > 0 && e.mel_rpus > 0 {
-                e.notes.push(format!("{} mel rpus among {} fel rpus", e.mel_rpus, e.fel_rpus));
-            }
-            let made_for = e.bl_mdl_nits.zip(e.rpu_mdl_nits);
-            if made_for.is_some_and(|(bl, rpu)| {
-                bl <= 1000.0 * (1.0 + TOLERANCE) && rpu >= 4000.0 * (1.0 - TOLERANCE)
-            }) {
-                e.rules.push(Rule::R1);
-            }
-            if e.longest_over >= R2_RUN {
-                e.rules.push(Rule::R2);
-            }
-            if e.rules.is_empty() { Verdict::Fel } else { Verdict::FelExpanding }
-        }
-        Some(8) => {
-            let claimed = context.claim.filter(|c| c.profile == 8).map(|c| c.compat);
-            Verdict::Profile8 { compat: claimed.unwrap_or(compat) }
-        }
-        Some(5) => Verdict::Profile5,
-        Some(other) => Verdict::OtherProfile(other),
-        None => match context.transfer {
-            Some(16) => Verdict::Hdr10,
-            Some(18) => Verdict::Hlg,
-            None | Some(2) if context.hdr10.mdcv.is_some() => Verdict::Hdr10,
-            _ => Verdict::Sdr,
-        },
     }
 }
 
@@ -256,42 +136,171 @@ impl Evidence {
     /// The main figures in one line, for people.
     #[must_use]
     pub fn summary(&self) -> String {
-        let mut line = String::new();
-        if self.rpus == 0 {
-            line.push_str("no rpu");
-        } else {
-            let cm = match self.cm {
-                Some(CmVersion::V40) => "CM v4.0",
-                Some(CmVersion::V29) => "CM v2.9",
-                None => "no display management data",
-            };
-            line.push_str(cm);
-        }
+        let mut line = self.versions();
         if let Some(nits) = self.max_l1_nits {
-            let _ = write!(line, ", L1 max {nits:.0} nits over a base layer of {:.0}", self.bl_peak_nits);
+            let _ =
+                write!(line, ", L1 max {} nits over a base layer of {:.0}", rounded(nits), self.bl_peak_nits);
         }
         if let Some((bl, rpu)) = self.bl_mdl_nits.zip(self.rpu_mdl_nits) {
-            let _ = write!(line, ", mastered {bl:.0}/{rpu:.0} nits (bl/rpu)");
+            let _ = write!(line, ", mastered {bl:.0}/{} nits (bl/rpu)", rounded(rpu));
         }
         if let Some(kbps) = self.el_kbps {
             let _ = write!(line, ", EL {:.2} Mbit/s", kbps / 1000.0);
         }
-        match &self.l5 {
-            L5Behaviour::Absent => {}
-            L5Behaviour::Constant([l, r, t, b]) => {
-                let _ = write!(line, ", L5 {l}/{r}/{t}/{b}");
-            }
-            L5Behaviour::Variable(n) => {
-                let _ = write!(line, ", L5 variable ({n} areas)");
-            }
+        if self.l5 != L5Behaviour::Absent {
+            let _ = write!(line, ", L5 {}", self.areas());
         }
-        if !self.rules.is_empty() {
-            let rules: Vec<String> = self.rules.iter().map(|r| format!("{r:?}")).collect();
-            let _ = write!(line, ", {} over for up to {} frames", rules.join("+"), self.longest_over);
+        for rule in &self.rules {
+            let _ = write!(line, ", {rule:?}: {}", rule.words(self));
         }
         if self.sampled {
-            let _ = write!(line, " [{} frames sampled]", self.frames);
+            let _ = write!(line, " [{}]", self.certainty());
         }
         line
+    }
+
+    /// `CM v4.0`, `CM v2.9 and v4.0 (12 % v2.9)`, `no rpu`.
+    #[must_use]
+    pub fn versions(&self) -> String {
+        match (self.rpus, self.cm_rpus) {
+            (0, _) => "no rpu".to_owned(),
+            (_, [0, 0]) => "no display management data".to_owned(),
+            (_, [0, _]) => "CM v4.0".to_owned(),
+            (_, [_, 0]) => "CM v2.9".to_owned(),
+            (_, [old, new]) => {
+                format!("CM v2.9 and v4.0 ({} v2.9)", percent(old, old + new))
+            }
+        }
+    }
+
+    /// `MEL on all 240 RPUs`, `FEL on 10 of 48 RPUs (21 %), MEL on 38`.
+    #[must_use]
+    pub fn layers(&self) -> String {
+        match (self.fel_rpus, self.mel_rpus) {
+            (0, 0) => "no rpu tells".to_owned(),
+            (0, n) => format!("MEL on all {} RPUs", grouped(n)),
+            (n, 0) => format!("FEL on all {} RPUs", grouped(n)),
+            (fel, mel) => format!(
+                "FEL on {} of {} RPUs ({}), MEL on {}",
+                grouped(fel),
+                grouped(fel + mel),
+                percent(fel, fel + mel),
+                grouped(mel)
+            ),
+        }
+    }
+
+    /// `left/right/top/bottom`, or how many areas and the two most frequent.
+    #[must_use]
+    pub fn areas(&self) -> String {
+        let text = |[l, r, t, b]: [u16; 4]| format!("{l}/{r}/{t}/{b}");
+        match &self.l5 {
+            L5Behaviour::Absent => "none".to_owned(),
+            L5Behaviour::Constant(area) => text(*area),
+            L5Behaviour::Variable(n) => {
+                let all: u64 = self.rpus.saturating_sub(self.l5_absent);
+                let most = self.l5_areas.iter().take(2);
+                let most: Vec<String> =
+                    most.map(|a| format!("{} on {}", text(a.offsets), percent(a.rpus, all))).collect();
+                format!("variable ({n} areas: {}{})", most.join(", "), if *n > 2 { ", …" } else { "" })
+            }
+        }
+    }
+
+    /// How much of the film this is from.
+    #[must_use]
+    pub fn certainty(&self) -> String {
+        let frames = grouped(self.frames);
+        if !self.sampled {
+            return format!("from all {frames} frames");
+        }
+        let places = if self.places == 1 { "1 place".to_owned() } else { format!("{} places", self.places) };
+        match self.frames_of {
+            Some(of) => format!("from {frames} of about {} frames at {places}", grouped(of.max(self.frames))),
+            None => format!("from {frames} frames at {places}"),
+        }
+    }
+
+    /// What reading all frames may still change about a verdict from samples; `None` if all were read, or nothing.
+    #[must_use]
+    pub fn may_still_find(&self, verdict: Verdict) -> Option<&'static str> {
+        if !self.sampled || self.frames_of.is_some_and(|of| self.frames >= of) {
+            return None;
+        }
+        match verdict {
+            Verdict::Mel => Some("a full read may still find FEL parts, or frames without their RPU"),
+            Verdict::Fel => Some("a full read may still find brighter scenes, or frames without their RPU"),
+            Verdict::FelExpanding | Verdict::Profile8 { .. } | Verdict::Profile5 => None,
+            Verdict::OtherProfile(_) => None,
+            Verdict::Hdr10 | Verdict::Hlg | Verdict::Sdr => {
+                self.claim.is_some().then_some("a full read may still find RPUs")
+            }
+        }
+    }
+}
+
+/// Luminances from 12-bit PQ codes are known to about half a percent, so 1001 nits are 1000: three digits count.
+#[must_use]
+pub fn rounded(nits: f64) -> String {
+    let unit = 10f64.powi((nits.max(1.0).log10().floor() as i32 - 2).max(0));
+    format!("{:.0}", (nits / unit).round() * unit)
+}
+
+/// Thousands apart by a space: `172 800`.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share that is never rounded to none or all.
+fn percent(part: u64, all: u64) -> String {
+    let share = part as f64 / all.max(1) as f64 * 100.0;
+    match share {
+        s if s > 0.0 && s < 1.0 => "under 1 %".to_owned(),
+        s if s > 99.0 && s < 100.0 => "over 99 %".to_owned(),
+        s => format!("{s:.0} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_sure_it_is_names_both_counts() {
+        let mut e = Evidence {
+            sampled: true,
+            frames: 288,
+            places: 11,
+            frames_of: Some(172_800),
+            ..Evidence::default()
+        };
+        assert_eq!(e.certainty(), "from 288 of about 172 800 frames at 11 places");
+        e.frames_of = None;
+        assert_eq!(e.certainty(), "from 288 frames at 11 places");
+        assert!(e.may_still_find(Verdict::Mel).is_some());
+        e.frames_of = Some(288);
+        assert!(e.may_still_find(Verdict::Mel).is_none());
+        e.sampled = false;
+        assert_eq!(e.certainty(), "from all 288 frames");
+        assert!(e.may_still_find(Verdict::Mel).is_none());
+    }
+
+    #[test]
+    fn shares_are_never_rounded_to_none_or_all() {
+        let e = Evidence { fel_rpus: 3, mel_rpus: 172_797, ..Evidence::default() };
+        assert_eq!(e.layers(), "FEL on 3 of 172 800 RPUs (under 1 %), MEL on 172 797");
+        let e = Evidence { rpus: 4, cm_rpus: [1, 3], ..Evidence::default() };
+        assert_eq!(e.versions(), "CM v2.9 and v4.0 (25 % v2.9)");
+        assert_eq!([0.4, 99.6, 1000.8, 2053.0, 3999.7].map(rounded), ["0", "100", "1000", "2050", "4000"]);
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) colour: Option<&'a Colour>,
     pub(crate) l6: Option<L6>,
     pub(crate) l9_primaries: Option<u8>,
+    /// SEI messages with other values than the first.
+    pub(crate) sei_changed: u64,
 }
 
 impl Hdr10 {
@@ -77,6 +79,12 @@ impl Hdr10 {
             (l6_cll, Hdr10Source::L6),
         ]);
         let mut disagreements = Vec::new();
+        if sources.sei_changed > 0 {
+            disagreements.push(format!(
+                "mastering or light messages with other values than the first, which count: {}",
+                sources.sei_changed
+            ));
+        }
         if let (Some(a), Some(b)) = (sources.sei_mdcv, container_mdcv)
             && !close(&a, &b)
         {

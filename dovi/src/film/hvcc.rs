@@ -1,4 +1,6 @@
 //! HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 8.3.3.1): length size and out-of-band NAL units.
+use super::{ScanError, light::Light};
+use crate::{matroska::Track, params::ParamSets};
 
 /// Largest number of NAL units taken from the record.
 const MAX_NALS: usize = 256;
@@ -36,5 +38,31 @@ impl Hvcc {
             }
         }
         Some(Self { length_size, nals })
+    }
+}
+
+/// What an HEVC track says before its first frame.
+pub(crate) struct Setup {
+    pub(crate) hvcc: Hvcc,
+    pub(crate) params: ParamSets,
+    pub(crate) light: Light,
+}
+
+impl Setup {
+    pub(crate) fn of(track: &Track) -> Result<Self, ScanError> {
+        let hvcc = Hvcc::parse(&track.codec_private).ok_or_else(|| {
+            ScanError::Unsupported(format!(
+                "track {} has no readable hevc configuration record",
+                track.number
+            ))
+        })?;
+        let mut params = ParamSets::new();
+        let mut light = Light::default();
+        for nal in &hvcc.nals {
+            // A set that cannot be read may never be used; a slice that uses it will say so.
+            let _ = params.feed(nal);
+            light.look(nal);
+        }
+        Ok(Self { hvcc, params, light })
     }
 }

@@ -1,7 +1,7 @@
 //! The result of a scan.
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Hdr10, Rate, RpuHash, RpuTable, TrackDigest, Verdict};
+use super::{Evidence, FrameLevels, Hdr10, PictureMark, Rate, RpuHash, RpuTable, TrackDigest, Verdict};
 use crate::{
     hash::VclHash,
     inject::{RpuByDisplay, SeiByDisplay},
@@ -103,6 +103,12 @@ pub struct Counts {
     /// Pictures that tell a decoder to drop what it has not shown yet; where this is not 0, a count of the decoder's
     /// frames is worth more than `not_output`.
     pub drops_prior: u64,
+    /// Frames at the very time of the frame shown before them.
+    pub equal_pts: u64,
+    /// Frames before the time of the frame shown before them: overlapping branches.
+    pub backward_pts: u64,
+    /// Display index of the first frame of either kind.
+    pub irregular_pts_at: Option<u64>,
     /// Frames with HDR10+ metadata.
     pub hdr10plus: u64,
 }
@@ -124,6 +130,10 @@ pub struct FilmIndex {
     pub output: Vec<bool>,
     /// RPUs by display index.
     pub rpus: RpuTable,
+    /// What the RPUs found in the film say, by display index.
+    pub levels: Vec<Option<FrameLevels>>,
+    /// Marks of the base layer's slices, in decode order.
+    pub pictures: Vec<PictureMark>,
     /// Counts.
     pub counts: Counts,
     /// Static metadata.

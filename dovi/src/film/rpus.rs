@@ -83,6 +83,11 @@ impl RpuTable {
         P81 { start: 0, len: 0, hash }
     }
 
+    /// The bytes of a NAL that was stored.
+    pub(crate) fn nal(&self, p81: P81) -> Option<&[u8]> {
+        self.arena.get(p81.start..p81.start + p81.len).filter(|nal| !nal.is_empty())
+    }
+
     pub(crate) fn set_slots(&mut self, by_display: Vec<Option<Slot>>) {
         self.slots = by_display;
         self.arena.shrink_to_fit();
@@ -136,20 +141,36 @@ impl RpuTable {
         (0u64..).zip(&self.slots).filter(|(_, slot)| slot.is_none()).map(|(i, _)| i)
     }
 
+    /// Whether the gaps are within `policy`. One that is nothing but the very last frame is under any policy: rips
+    /// that end one RPU short are known, and nothing comes after it.
+    ///
+    /// # Errors
+    /// [`ScanError::RpuMissing`] if there are more than `policy` allows, or no RPU at all.
+    pub fn check_missing(&self, policy: MissingPolicy) -> Result<(), ScanError> {
+        let missing: Vec<u64> = self.missing().collect();
+        let Some(first) = missing.first().copied() else { return Ok(()) };
+        let (frames, count) = (self.slots.len() as u64, missing.len() as u64);
+        let longest_run = longest_run(&missing);
+        let only_last = frames > 1 && missing == [frames - 1];
+        let too_many = count as f64 > policy.max_share * frames as f64;
+        if count == frames || !only_last && (too_many || longest_run > policy.max_run) {
+            return Err(ScanError::RpuMissing { missing: count, frames, longest_run, first });
+        }
+        Ok(())
+    }
+
     /// Gives frames without RPU the one of the frame shown before them (after them at the start of the film),
     /// with its scene-refresh flag taken off. Returns the filled display indices.
     ///
     /// # Errors
-    /// [`ScanError::RpuMissing`] if there are more than `policy` allows, or no RPU at all.
+    /// As [`Self::check_missing`].
     pub fn fill_missing(&mut self, policy: MissingPolicy) -> Result<Vec<u64>, ScanError> {
         let missing: Vec<u64> = self.missing().collect();
         let Some(first) = missing.first().copied() else { return Ok(missing) };
+        self.check_missing(policy)?;
         let frames = self.slots.len() as u64;
         let longest_run = longest_run(&missing);
         let refuse = || ScanError::RpuMissing { missing: missing.len() as u64, frames, longest_run, first };
-        if missing.len() as f64 > policy.max_share * frames as f64 || longest_run > policy.max_run {
-            return Err(refuse());
-        }
         let Some(mut last) = (0..frames).find(|i| self.p81(*i).is_some()) else { return Err(refuse()) };
         for display in 0..frames {
             if self.slot(display).is_some() {

@@ -10,8 +10,9 @@ use super::{
     au::Au,
     base_layer::BaseLayer,
     collect::{Collector, Found},
-    hvcc::Hvcc,
+    el_track::ElCandidate,
     select::{Selection, select},
+    tap::Tap,
     tracks::TrackFold,
 };
 use crate::matroska::{Block, MatroskaError, MatroskaReader};
@@ -32,6 +33,16 @@ pub fn scan<R: Read + Seek>(
     options: &ScanOptions,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<FilmIndex, ScanError> {
+    scan_tapped(source, options, None, watch)
+}
+
+/// As [`scan`], with somebody who is shown every frame.
+pub(crate) fn scan_tapped<R: Read + Seek>(
+    source: R,
+    options: &ScanOptions,
+    mut tap: Option<&mut dyn Tap>,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<FilmIndex, ScanError> {
     let mut reader = MatroskaReader::open(source)?;
     let integrity = reader.integrity();
     if let Some(declared_end) = integrity.declared_end
@@ -41,7 +52,10 @@ pub fn scan<R: Read + Seek>(
         return Err(MatroskaError::Truncated { what: "segment", offset: 0, declared_end, file_end }.into());
     }
     let selection = select(reader.header())?;
-    let mut work = Work::new(&reader, selection, options)?;
+    let mut work = Work::new(&reader, &selection, options)?;
+    if let Some(tap) = &mut tap {
+        tap.begin(reader.header(), &reader.header().tracks[selection.bl])?;
+    }
     let mut buf = Vec::new();
     let mut next_watch = 0;
     loop {
@@ -53,17 +67,17 @@ pub fn scan<R: Read + Seek>(
                 return Err(ScanError::Cancelled { bytes });
             }
         }
-        let (bl, el, all) = (work.bl, work.el.as_ref().map(|el| el.number), options.hash_tracks);
-        let block = reader.next_block(&mut |track| all || track == bl || Some(track) == el, &mut buf)?;
+        let all = options.hash_tracks;
+        let block = reader.next_block(&mut |track| all || work.wants(track), &mut buf)?;
         let Some(block) = block else { break };
-        work.block(&block, &buf)?;
+        work.block(&block, &buf, &mut tap)?;
     }
     let integrity = reader.integrity();
     let declared = reader.header().duration_ns.and_then(|d| i64::try_from(d).ok());
     if let Some(declared) = declared
         && integrity.declared_end.is_none()
         && options.hash_tracks
-        && declared - work.end_ns > DURATION_SLACK_NS
+        && declared.saturating_sub(work.end_ns) > DURATION_SLACK_NS
     {
         return Err(ScanError::Truncated(format!(
             "declared duration is {:.1} s, the last block ends at {:.1} s",
@@ -84,43 +98,9 @@ pub fn scan<R: Read + Seek>(
         base: work.base,
         own: work.own,
         found: work.found,
-        el: work.el,
+        els: work.els,
         tracks: work.tracks.into_iter().map(|t| t.finish(options.hash_tracks)).collect(),
     })
-}
-
-/// A track that may turn out to be the enhancement layer.
-pub(crate) struct ElCandidate {
-    pub(crate) number: u64,
-    length_size: u8,
-    pub(crate) rpus: Collector,
-    pub(crate) found: Vec<(i64, Found)>,
-    pub(crate) slices: u64,
-    pub(crate) bytes: u64,
-    frames: u64,
-    /// The first thing wrong with it; matters only if it is the enhancement layer.
-    pub(crate) error: Option<ScanError>,
-}
-
-impl ElCandidate {
-    fn take(&mut self, block: &Block, payload: &[u8]) {
-        if self.error.is_some() {
-            return;
-        }
-        let frame = self.frames;
-        self.frames += 1;
-        let au = Au::dissect(payload, self.length_size)
-            .map_err(|e| ScanError::ElTrack(format!("frame {frame} at byte {}: {e}", block.offset)));
-        let found = au.and_then(|au| {
-            self.slices += u64::from(au.pictures);
-            self.bytes += au.vcl_bytes();
-            self.rpus.take(&au, frame, block.offset)
-        });
-        match found {
-            Ok(found) => self.found.extend(found.map(|f| (block.pts_ns, f))),
-            Err(error) => self.error = Some(error),
-        }
-    }
 }
 
 struct Work {
@@ -128,7 +108,7 @@ struct Work {
     base: BaseLayer,
     own: Collector,
     found: Vec<Option<Found>>,
-    el: Option<ElCandidate>,
+    els: Vec<ElCandidate>,
     tracks: Vec<TrackFold>,
     end_ns: i64,
 }
@@ -136,48 +116,55 @@ struct Work {
 impl Work {
     fn new<R: Read + Seek>(
         reader: &MatroskaReader<R>,
-        selection: Selection,
+        selection: &Selection,
         options: &ScanOptions,
     ) -> Result<Self, ScanError> {
         let header = reader.header();
         let track = &header.tracks[selection.bl];
-        let el = selection.el.map(|i| &header.tracks[i]).map(|track| ElCandidate {
-            number: track.number,
-            length_size: Hvcc::parse(&track.codec_private).map_or(4, |h| h.length_size),
-            rpus: Collector::new(options.convert),
-            found: Vec::new(),
-            slices: 0,
-            bytes: 0,
-            frames: 0,
-            error: None,
-        });
+        let els = selection.el.iter().map(|i| ElCandidate::new(&header.tracks[*i], *i, options.convert));
         let others = header.tracks.iter().filter(|t| t.number != track.number);
         Ok(Self {
             bl: track.number,
             base: BaseLayer::new(track)?,
             own: Collector::new(options.convert),
             found: Vec::new(),
-            el,
+            els: els.collect(),
             tracks: others.map(TrackFold::new).collect(),
             end_ns: i64::MIN,
         })
     }
 
-    fn block(&mut self, block: &Block, payload: &[u8]) -> Result<(), ScanError> {
+    fn wants(&self, track: u64) -> bool {
+        track == self.bl || self.els.iter().any(|el| el.number == track)
+    }
+
+    fn block(
+        &mut self,
+        block: &Block,
+        payload: &[u8],
+        tap: &mut Option<&mut dyn Tap>,
+    ) -> Result<(), ScanError> {
         let duration = block.duration_ns.and_then(|d| i64::try_from(d).ok()).unwrap_or(0);
         self.end_ns = self.end_ns.max(block.pts_ns.saturating_add(duration));
         if block.track == self.bl {
             let (frame, offset) = (self.base.rows.len() as u64, block.offset);
-            let au = Au::dissect(payload, self.base.hvcc.length_size).map_err(|source| ScanError::Nal {
-                frame,
-                offset,
-                source,
-            })?;
+            let au = Au::dissect(payload, self.base.hvcc.length_size)
+                .and_then(Au::intact)
+                .map_err(|source| ScanError::Nal { frame, offset, source })?;
             self.base.take(&au, block.pts_ns, offset)?;
-            self.found.push(self.own.take(&au, frame, offset)?);
+            if block.additions > 0 {
+                self.base.additions.0 += 1;
+                self.base.additions.1 += block.additions;
+            }
+            let found = self.own.take(&au, frame, offset)?;
+            self.found.push(found);
+            if let Some(tap) = tap {
+                let p81 = found.and_then(|f| f.slot.p81).and_then(|p81| self.own.table.nal(p81));
+                tap.frame(&au, block.pts_ns, p81)?;
+            }
             return Ok(());
         }
-        if let Some(el) = self.el.as_mut().filter(|el| el.number == block.track) {
+        if let Some(el) = self.els.iter_mut().find(|el| el.number == block.track) {
             el.take(block, payload);
         }
         if let Some(track) = self.tracks.iter_mut().find(|t| t.number() == block.track) {

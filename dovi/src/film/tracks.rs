@@ -24,12 +24,22 @@ pub struct TrackDigest {
     pub first_pts_ns: Option<i64>,
     /// Greatest timestamp.
     pub last_pts_ns: Option<i64>,
+    /// Mean of all timestamps: moves if any part of the track does.
+    pub mean_pts_ns: Option<i64>,
+    /// Sum of the durations that are written with the frames, as those of subtitles are.
+    pub shown_ns: u64,
+    /// Frames with the timestamp of the frame before: laced ones of a track without frame durations. Their real times,
+    /// and with them the last and the mean, are later by up to a lace.
+    pub untimed: u64,
 }
 
 /// Builds a [`TrackDigest`].
 pub(crate) struct TrackFold {
     digest: TrackDigest,
     hasher: blake3::Hasher,
+    pts_sum: i128,
+    default_duration_ns: Option<u64>,
+    previous_ns: Option<i64>,
 }
 
 impl TrackFold {
@@ -51,8 +61,12 @@ impl TrackFold {
             bytes: 0,
             first_pts_ns: None,
             last_pts_ns: None,
+            mean_pts_ns: None,
+            shown_ns: 0,
+            untimed: 0,
         };
-        Self { digest, hasher: blake3::Hasher::new() }
+        let default_duration_ns = track.default_duration_ns;
+        Self { digest, hasher: blake3::Hasher::new(), pts_sum: 0, default_duration_ns, previous_ns: None }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -65,12 +79,19 @@ impl TrackFold {
         self.digest.bytes += frame.len() as u64;
         self.digest.first_pts_ns.get_or_insert(block.pts_ns);
         self.digest.last_pts_ns = self.digest.last_pts_ns.max(Some(block.pts_ns));
+        self.digest.untimed += u64::from(self.previous_ns.replace(block.pts_ns) == Some(block.pts_ns));
+        self.pts_sum += i128::from(block.pts_ns);
+        if self.default_duration_ns.is_none() {
+            self.digest.shown_ns = self.digest.shown_ns.saturating_add(block.duration_ns.unwrap_or(0));
+        }
     }
 
     pub(crate) fn finish(mut self, hashed: bool) -> TrackDigest {
         if hashed {
             self.digest.payload = self.hasher.finalize().to_hex().to_string();
         }
+        let frames = i128::from(self.digest.frames);
+        self.digest.mean_pts_ns = self.pts_sum.checked_div(frames).and_then(|mean| i64::try_from(mean).ok());
         self.digest
     }
 }

@@ -7,8 +7,11 @@ use super::{
     ids,
 };
 
-/// Largest frame a zlib-packed block may unpack to.
-const MAX_UNPACKED: u64 = 128 << 20;
+/// Largest frame a zlib-packed block may unpack to. A picture is never larger than the decoder's buffer, which has
+/// 22 MB at level 5.1, High tier (H.265 A.4.2). A buffer that doubles takes twice this for a moment.
+const MAX_UNPACKED: u64 = 24 << 20;
+/// Longest prefix that frames may share; muxers in use strip 2 to 8 bytes.
+const MAX_PREFIX: usize = 4096;
 
 /// One packing step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +66,7 @@ fn parse_one(entry: &[u8]) -> ContentEncoding {
     }
     let encoding = match (kind, algorithm) {
         (0, 0) => Encoding::Zlib,
-        (0, 3) => Encoding::HeaderStripping(settings),
+        (0, 3) if settings.len() <= MAX_PREFIX => Encoding::HeaderStripping(settings),
         (0, 1) => Encoding::Unsupported("bzlib compression"),
         (0, 2) => Encoding::Unsupported("lzo1x compression"),
         (1, _) => Encoding::Unsupported("encryption"),
@@ -80,10 +83,16 @@ pub(crate) fn undo(
     offset: u64,
     frame: &mut Vec<u8>,
 ) -> Result<(), MatroskaError> {
+    // Nobody packs twice; undoing it would let some bytes become megabytes, and those more of them.
+    if encodings.iter().filter(|e| e.encoding == Encoding::Zlib).count() > 1 || encodings.len() > 4 {
+        return Err(MatroskaError::Unsupported { track, what: "chain of content encodings" });
+    }
     for step in encodings.iter().filter(|e| e.scope & scope != 0) {
         match &step.encoding {
             Encoding::HeaderStripping(prefix) => drop(frame.splice(0..0, prefix.iter().copied())),
             Encoding::Zlib => {
+                // The buffer may still have the size of the frame before; two of the largest at once are too many.
+                frame.shrink_to(2 * frame.len());
                 let mut plain = Vec::new();
                 flate2::read::ZlibDecoder::new(frame.as_slice())
                     .take(MAX_UNPACKED + 1)

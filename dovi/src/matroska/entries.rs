@@ -3,6 +3,7 @@ use super::{
     Audio, Colour, DoviConfig, Header, Mastering, MatroskaError, Track, TrackKind, Video,
     ebml::{Elements, float, text, uint},
     encoding, ids,
+    reader::MAX_TIME_NS,
 };
 
 /// `dvcC`, `dvvC`, `dvwC` as BlockAddIDType.
@@ -11,12 +12,15 @@ const DOVI_TYPES: [u64; 3] = [0x6476_6343, 0x6476_7643, 0x6476_7743];
 /// More tracks than any file has; a bound on what hostile bytes can make us keep.
 const MAX_TRACKS: usize = 1024;
 
-pub(crate) fn info(payload: &[u8], header: &mut Header) {
+pub(crate) fn info(payload: &[u8], offset: u64, header: &mut Header) -> Result<(), MatroskaError> {
     let mut duration = None;
     for (id, data) in Elements::new(payload) {
         match id {
             ids::TIMESTAMP_SCALE => {
-                header.timestamp_scale_ns = uint(data).filter(|v| *v > 0).unwrap_or(1_000_000);
+                // RFC 9559 5.1.2.9 forbids 0, and every reader makes something else of it.
+                let scale = uint(data).filter(|scale| *scale > 0);
+                header.timestamp_scale_ns =
+                    scale.ok_or_else(|| MatroskaError::damaged(offset, "timestamp scale of zero"))?;
             }
             ids::DURATION => duration = float(data).filter(|d| d.is_finite() && *d > 0.0),
             ids::TITLE => header.title = Some(text(data)),
@@ -25,7 +29,9 @@ pub(crate) fn info(payload: &[u8], header: &mut Header) {
             _ => {}
         }
     }
-    header.duration_ns = duration.map(|ticks| (ticks * header.timestamp_scale_ns as f64) as u64);
+    let duration = duration.map(|ticks| (ticks * header.timestamp_scale_ns as f64) as u64);
+    header.duration_ns = duration.filter(|ns| *ns <= MAX_TIME_NS);
+    Ok(())
 }
 
 pub(crate) fn tracks(payload: &[u8], offset: u64, header: &mut Header) -> Result<(), MatroskaError> {
@@ -68,11 +74,13 @@ fn track(payload: &[u8], offset: u64) -> Result<Track, MatroskaError> {
         flag_commentary: None,
         default_duration_ns: None,
         codec_delay_ns: 0,
+        seek_pre_roll_ns: 0,
         video: None,
         audio: None,
         dovi: None,
         encodings: Vec::new(),
         has_block_additions: false,
+        addition_types: Vec::new(),
     };
     let flag = |data: &[u8]| uint(data).unwrap_or(0) != 0;
     let mut elements = Elements::new(payload);
@@ -94,13 +102,24 @@ fn track(payload: &[u8], offset: u64) -> Result<Track, MatroskaError> {
             ids::FLAG_TEXT_DESCRIPTIONS => track.flag_text_descriptions = Some(flag(data)),
             ids::FLAG_ORIGINAL => track.flag_original = Some(flag(data)),
             ids::FLAG_COMMENTARY => track.flag_commentary = Some(flag(data)),
-            ids::DEFAULT_DURATION => track.default_duration_ns = uint(data).filter(|v| *v > 0),
+            ids::DEFAULT_DURATION => {
+                track.default_duration_ns = uint(data).filter(|ns| (1..=MAX_TIME_NS).contains(ns));
+            }
+            ids::SEEK_PRE_ROLL => track.seek_pre_roll_ns = uint(data).unwrap_or(0),
             ids::CODEC_DELAY => track.codec_delay_ns = uint(data).unwrap_or(0),
             ids::MAX_BLOCK_ADDITION_ID => track.has_block_additions |= flag(data),
             ids::VIDEO => track.video = Some(video(data)),
             ids::AUDIO => track.audio = Some(audio(data)),
             ids::CONTENT_ENCODINGS => track.encodings = encoding::parse(data),
-            ids::BLOCK_ADDITION_MAPPING => track.dovi = dovi(data).or(track.dovi),
+            ids::BLOCK_ADDITION_MAPPING => {
+                let (kind, record) = mapping(data);
+                // A file may repeat mappings without end; a handful tells all there is.
+                if track.addition_types.len() < 16 {
+                    track.addition_types.push(kind);
+                }
+                track.dovi =
+                    record.filter(|_| DOVI_TYPES.contains(&kind)).and_then(DoviConfig::parse).or(track.dovi);
+            }
             _ => {}
         }
     }
@@ -132,7 +151,8 @@ fn kind(code: u64) -> TrackKind {
     }
 }
 
-fn dovi(payload: &[u8]) -> Option<DoviConfig> {
+/// Type and extra data of a BlockAdditionMapping.
+fn mapping(payload: &[u8]) -> (u64, Option<&[u8]>) {
     let (mut kind, mut record) = (0, None);
     for (id, data) in Elements::new(payload) {
         match id {
@@ -141,7 +161,7 @@ fn dovi(payload: &[u8]) -> Option<DoviConfig> {
             _ => {}
         }
     }
-    record.filter(|_| DOVI_TYPES.contains(&kind)).and_then(DoviConfig::parse)
+    (kind, record)
 }
 
 fn video(payload: &[u8]) -> Video {
@@ -153,6 +173,10 @@ fn video(payload: &[u8]) -> Video {
             ids::PIXEL_HEIGHT => video.height = uint(data).unwrap_or(0),
             ids::DISPLAY_WIDTH => video.display_width = uint(data),
             ids::DISPLAY_HEIGHT => video.display_height = uint(data),
+            ids::PIXEL_CROP_LEFT => video.crop[0] = uint(data).unwrap_or(0),
+            ids::PIXEL_CROP_TOP => video.crop[1] = uint(data).unwrap_or(0),
+            ids::PIXEL_CROP_RIGHT => video.crop[2] = uint(data).unwrap_or(0),
+            ids::PIXEL_CROP_BOTTOM => video.crop[3] = uint(data).unwrap_or(0),
             ids::DISPLAY_UNIT => video.display_unit = uint(data).unwrap_or(0),
             ids::COLOUR => video.colour = Some(colour(data)),
             _ => {}
@@ -216,17 +240,4 @@ fn audio(payload: &[u8]) -> Audio {
         }
     }
     audio
-}
-
-/// Number of top-level chapter atoms over all editions.
-pub(crate) fn count_chapters(payload: &[u8]) -> usize {
-    Elements::new(payload)
-        .filter(|(id, _)| *id == ids::EDITION_ENTRY)
-        .map(|(_, edition)| Elements::new(edition).filter(|(id, _)| *id == ids::CHAPTER_ATOM).count())
-        .sum()
-}
-
-/// Number of Tag elements.
-pub(crate) fn count_tags(payload: &[u8]) -> usize {
-    Elements::new(payload).filter(|(id, _)| *id == ids::TAG).count()
 }

@@ -1,7 +1,7 @@
 //! What the head of the file says about its contents.
 use serde::{Deserialize, Serialize};
 
-use super::ContentEncoding;
+use super::{ContentEncoding, Edition, Tag};
 
 /// Everything before the first cluster, plus the counts of elements met later.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +20,10 @@ pub struct Header {
     pub tracks: Vec<Track>,
     /// Attachments met so far.
     pub attachments: Vec<Attachment>,
-    /// Chapter atoms met so far, all editions.
-    pub chapters: usize,
-    /// Tag elements met so far.
-    pub tags: usize,
+    /// Editions with their chapters met so far.
+    pub editions: Vec<Edition>,
+    /// Tags met so far.
+    pub tags: Vec<Tag>,
 }
 
 impl Header {
@@ -31,6 +31,12 @@ impl Header {
     #[must_use]
     pub fn track(&self, number: u64) -> Option<&Track> {
         self.tracks.iter().find(|t| t.number == number)
+    }
+
+    /// Number of chapters over all editions, without those inside others.
+    #[must_use]
+    pub fn chapters(&self) -> usize {
+        self.editions.iter().map(|e| e.chapters.len()).sum()
     }
 }
 
@@ -89,6 +95,8 @@ pub struct Track {
     pub default_duration_ns: Option<u64>,
     /// Codec delay; block timestamps are not shifted by it here.
     pub codec_delay_ns: u64,
+    /// How much a decoder has to decode before a seek target.
+    pub seek_pre_roll_ns: u64,
     /// Video part.
     pub video: Option<Video>,
     /// Audio part.
@@ -99,6 +107,8 @@ pub struct Track {
     pub encodings: Vec<ContentEncoding>,
     /// Blocks may carry BlockAdditions.
     pub has_block_additions: bool,
+    /// BlockAddIDType of every BlockAdditionMapping, e.g. `dvcC` or `hvcE` as a number.
+    pub addition_types: Vec<u64>,
 }
 
 /// Video settings of a track.
@@ -112,6 +122,8 @@ pub struct Video {
     pub display_width: Option<u64>,
     /// Display height, if written.
     pub display_height: Option<u64>,
+    /// Samples a player leaves out at the left, top, right and bottom (PixelCrop).
+    pub crop: [u64; 4],
     /// Display unit (0 pixels, 3 aspect ratio).
     pub display_unit: u64,
     /// FlagInterlaced is 1.
@@ -203,14 +215,20 @@ impl DoviConfig {
 }
 
 /// An attached file, without its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
+    /// Unique id, 0 if absent.
+    pub uid: u64,
     /// File name.
     pub name: String,
     /// MIME type.
     pub mime: String,
+    /// Description, if there is one.
+    pub description: Option<String>,
     /// Bytes.
     pub size: u64,
+    /// BLAKE3 of the bytes as 64 hex digits; empty if they were not read.
+    pub hash: String,
 }
 
 #[cfg(test)]

@@ -6,15 +6,16 @@ use std::{
 };
 
 use super::{
-    Attachment, Header, MatroskaError, block::BlockHead, cues, ebml, encoding, entries, ids, input::Element,
-    input::Input, lacing,
+    Header, MatroskaError, block::BlockHead, chapters, cues, ebml, encoding, entries, ids, input::Element,
+    input::Input, lacing, tags,
 };
 
 /// Largest master element that is loaded whole (Tracks, Tags, Chapters, Cues).
 pub(super) const MAX_MASTER: u64 = 64 << 20;
 /// Largest block. A UHD frame has a few MiB at most.
 const MAX_BLOCK: u64 = 256 << 20;
-const MAX_ATTACHMENTS: usize = 4096;
+/// Longest time that is believed, in nanoseconds: 73 years. Sums and differences of such times never overflow.
+pub(super) const MAX_TIME_NS: u64 = u64::MAX / 8;
 
 /// One frame, as stored in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Block {
     pub key: bool,
     /// Offset of the block element in the file.
     pub offset: u64,
+    /// Bytes of BlockAdditions beside it, which are not read.
+    pub additions: u64,
 }
 
 /// What the structure says about completeness.
@@ -63,22 +66,27 @@ pub struct MatroskaReader<R> {
     pub(super) laced: VecDeque<(Block, Range<usize>)>,
     lace_bytes: Vec<u8>,
     pub(super) resyncs: u64,
+    pub(super) hash_attachments: bool,
 }
 
 impl<R: Read + Seek> MatroskaReader<R> {
-    /// Reads everything before the first cluster, through a buffer of 1 MiB.
+    /// Reads everything before the first cluster, through a buffer of 1 MiB. Attachments are hashed, here and later.
     ///
     /// # Errors
     /// If this is no Matroska file, has no tracks, or ends or is damaged before its first cluster.
     pub fn open(source: R) -> Result<Self, MatroskaError> {
-        Self::with_buffer(source, 1 << 20)
+        Self::start(source, 1 << 20, true)
     }
 
-    /// As [`Self::open`] with a read buffer of `buffer` bytes; small ones are better for sampling.
+    /// As [`Self::open`] with a read buffer of `buffer` bytes, for sampling: attachments are passed over unread.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn with_buffer(source: R, buffer: usize) -> Result<Self, MatroskaError> {
+        Self::start(source, buffer, false)
+    }
+
+    fn start(source: R, buffer: usize, hash_attachments: bool) -> Result<Self, MatroskaError> {
         let mut input = Input::new(source, buffer)?;
         let (segment_start, segment_end) = prologue(&mut input)?;
         let header = Header { timestamp_scale_ns: 1_000_000, ..Header::default() };
@@ -95,6 +103,7 @@ impl<R: Read + Seek> MatroskaReader<R> {
             laced: VecDeque::new(),
             lace_bytes: Vec::new(),
             resyncs: 0,
+            hash_attachments,
         };
         while reader.first_cluster.is_none() && reader.segment_step()? {}
         if reader.header.tracks.is_empty() {
@@ -211,20 +220,20 @@ impl<R: Read + Seek> MatroskaReader<R> {
         }
         let first_visit = self.parsed.insert(element.offset);
         match element.id {
-            ids::ATTACHMENTS if first_visit => self.attachments(element)?,
+            ids::ATTACHMENTS if first_visit => self.attachments(&element)?,
             ids::SEEK_HEAD | ids::INFO | ids::TRACKS | ids::CHAPTERS | ids::TAGS if first_visit => {
                 let mut payload = Vec::new();
                 self.input.payload(master_name(element.id), size, MAX_MASTER, &mut payload)?;
                 match element.id {
                     ids::SEEK_HEAD => self.seek_head.extend(cues::seek_head(&payload).into_iter().take(256)),
                     ids::INFO if self.header.muxing_app.is_empty() => {
-                        entries::info(&payload, &mut self.header);
+                        entries::info(&payload, element.offset, &mut self.header)?;
                     }
                     ids::TRACKS if self.header.tracks.is_empty() => {
                         entries::tracks(&payload, element.offset, &mut self.header)?;
                     }
-                    ids::CHAPTERS => self.header.chapters += entries::count_chapters(&payload),
-                    ids::TAGS => self.header.tags += entries::count_tags(&payload),
+                    ids::CHAPTERS => self.header.editions.extend(chapters::parse(&payload)),
+                    ids::TAGS => self.header.tags.extend(tags::parse(&payload)),
                     _ => {}
                 }
             }
@@ -237,41 +246,6 @@ impl<R: Read + Seek> MatroskaReader<R> {
         let end = element.start.saturating_add(size);
         self.input.fits("element", element.offset, end)?;
         self.input.seek_to(end)
-    }
-
-    fn attachments(&mut self, element: Element) -> Result<(), MatroskaError> {
-        let end = element.end().unwrap_or(element.start);
-        self.input.fits("attachments", element.offset, end)?;
-        while self.input.pos() < end {
-            let file = self.input.element(end)?;
-            let file_end = bounded(&file, end)?;
-            if file.id == ids::ATTACHED_FILE && self.header.attachments.len() < MAX_ATTACHMENTS {
-                let mut attachment = Attachment { name: String::new(), mime: String::new(), size: 0 };
-                while self.input.pos() < file_end {
-                    let part = self.input.element(file_end)?;
-                    let part_end = bounded(&part, file_end)?;
-                    let size = part_end - part.start;
-                    match part.id {
-                        ids::FILE_NAME | ids::FILE_MIME => {
-                            let mut bytes = Vec::new();
-                            self.input.payload("attachment name", size, 1 << 16, &mut bytes)?;
-                            let text = ebml::text(&bytes);
-                            if part.id == ids::FILE_NAME {
-                                attachment.name = text;
-                            } else {
-                                attachment.mime = text;
-                            }
-                        }
-                        ids::FILE_DATA => attachment.size = size,
-                        _ => {}
-                    }
-                    self.input.seek_to(part_end)?;
-                }
-                self.header.attachments.push(attachment);
-            }
-            self.input.seek_to(file_end)?;
-        }
-        Ok(())
     }
 
     /// Handles one child of the cluster; a block if it was a wanted one without lacing.
@@ -310,6 +284,9 @@ impl<R: Read + Seek> MatroskaReader<R> {
         let end = bounded(&element, limit)?;
         let size = end - element.start;
         match element.id {
+            ids::CLUSTER_TIMESTAMP if size > 8 => {
+                Err(MatroskaError::damaged(element.offset, "cluster timestamp of more than 8 bytes"))
+            }
             ids::CLUSTER_TIMESTAMP => {
                 let mut bytes = Vec::new();
                 self.input.payload("cluster timestamp", size, 8, &mut bytes)?;
@@ -328,7 +305,7 @@ impl<R: Read + Seek> MatroskaReader<R> {
                     return Ok(None);
                 }
                 self.input.payload("block", head.size, MAX_BLOCK, buf)?;
-                self.deliver(head, None, head.flags & 0x80 != 0, buf)
+                self.deliver(head, None, head.flags & 0x80 != 0, 0, buf)
             }
             ids::BLOCK_GROUP => self.group(&element, end, want, buf),
             ids::ENCRYPTED_BLOCK => Err(MatroskaError::damaged(element.offset, "encrypted block")),
@@ -355,7 +332,7 @@ impl<R: Read + Seek> MatroskaReader<R> {
         buf: &mut Vec<u8>,
     ) -> Result<Option<Block>, MatroskaError> {
         self.input.fits("block group", group.offset, end)?;
-        let (mut head, mut duration, mut key) = (None, None, true);
+        let (mut head, mut duration, mut key, mut additions) = (None, None, true, 0);
         while self.input.pos() < end {
             let child = self.input.element(end)?;
             let child_end = bounded(&child, end)?;
@@ -376,12 +353,13 @@ impl<R: Read + Seek> MatroskaReader<R> {
                     duration = ebml::uint(&bytes);
                 }
                 ids::REFERENCE_BLOCK => key = false,
+                ids::BLOCK_ADDITIONS => additions += size,
                 _ => {}
             }
             self.input.seek_to(child_end)?;
         }
         match head {
-            Some(head) => self.deliver(head, duration, key, buf),
+            Some(head) => self.deliver(head, duration, key, additions, buf),
             None => Err(MatroskaError::damaged(group.offset, "block group without a block")),
         }
     }
@@ -392,15 +370,20 @@ impl<R: Read + Seek> MatroskaReader<R> {
         head: BlockHead,
         duration_ticks: Option<u64>,
         key: bool,
+        additions: u64,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Block>, MatroskaError> {
-        let scale = i64::try_from(self.header.timestamp_scale_ns).unwrap_or(i64::MAX);
+        let scale = i128::from(self.header.timestamp_scale_ns);
         let cluster = self.cluster.as_ref().map_or(0, |c| c.timestamp);
-        let pts_ns = cluster.saturating_add(i64::from(head.relative)).saturating_mul(scale);
+        let pts_ns = (i128::from(cluster) + i128::from(head.relative)).saturating_mul(scale);
+        let pts_ns = i64::try_from(pts_ns)
+            .ok()
+            .filter(|ns| ns.unsigned_abs() <= MAX_TIME_NS)
+            .ok_or_else(|| MatroskaError::damaged(head.offset, "a timestamp of more than 73 years"))?;
         let default = self.header.track(head.track).and_then(|t| t.default_duration_ns);
         let whole = duration_ticks.map(|d| d.saturating_mul(self.header.timestamp_scale_ns));
-        let block =
-            Block { track: head.track, pts_ns, duration_ns: whole.or(default), key, offset: head.offset };
+        let (track, offset) = (head.track, head.offset);
+        let block = Block { track, pts_ns, duration_ns: whole.or(default), key, offset, additions };
         if head.lacing() == 0 {
             return Ok(Some(block));
         }
@@ -408,7 +391,7 @@ impl<R: Read + Seek> MatroskaReader<R> {
             .ok_or_else(|| MatroskaError::damaged(head.offset, "lace sizes do not fit the block"))?;
         std::mem::swap(buf, &mut self.lace_bytes);
         let each = default.or_else(|| whole.map(|w| w / ranges.len() as u64));
-        let step = each.and_then(|d| i64::try_from(d).ok()).unwrap_or(0);
+        let step = each.filter(|d| *d <= MAX_TIME_NS / 256).and_then(|d| i64::try_from(d).ok()).unwrap_or(0);
         self.laced = ranges
             .into_iter()
             .zip(0i64..)
@@ -450,7 +433,7 @@ fn prologue<R: Read + Seek>(input: &mut Input<R>) -> Result<(u64, Option<u64>), 
 }
 
 /// End of a child, which must have a size and lie inside its parent.
-fn bounded(element: &Element, limit: u64) -> Result<u64, MatroskaError> {
+pub(super) fn bounded(element: &Element, limit: u64) -> Result<u64, MatroskaError> {
     match element.end() {
         None => Err(MatroskaError::damaged(element.offset, "element of unknown size")),
         Some(end) if end > limit => {

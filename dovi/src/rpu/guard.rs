@@ -19,10 +19,11 @@ pub(super) fn check(nal62: &[u8]) -> Result<(), RpuError> {
     let bytes = dolby_vision::utils::clear_start_code_emulation_prevention_3_byte(payload);
     // As the parser does: zero bytes behind the final 0x80 are not part of the RPU.
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-    let mut walk = Walk { bytes: &bytes[..end], bit: 0 };
+    let mut walk = Walk { bytes: &bytes[..end], bit: 0, overlong: false };
     // Running out of bits is the parser's to report; only counts that are too large matter here.
     match walk.rpu() {
         Some(Err(what)) => Err(RpuError::OutOfRange(what)),
+        _ if walk.overlong => Err(RpuError::OutOfRange("Exp-Golomb code")),
         _ => Ok(()),
     }
 }
@@ -30,6 +31,9 @@ pub(super) fn check(nal62: &[u8]) -> Result<(), RpuError> {
 struct Walk<'a> {
     bytes: &'a [u8],
     bit: usize,
+    /// A number has more than 32 bits. The parser reads up to 64; whoever stops earlier is out of step with it and
+    /// takes other bits for the counts that follow.
+    overlong: bool,
 }
 
 impl Walk<'_> {
@@ -53,7 +57,8 @@ impl Walk<'_> {
         while self.bits(1)? == 0 {
             zeros += 1;
             if zeros > 32 {
-                return Some(u64::MAX);
+                self.overlong = true;
+                return None;
             }
         }
         Some((1u64 << zeros) - 1 + self.bits(zeros)?)
@@ -163,5 +168,28 @@ impl Walk<'_> {
             self.ue()?;
         }
         self.skip(denominator as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nal::escape;
+
+    /// Found by fuzzing: a code of more than 32 bits in a field nobody needs, and behind it a count by which the
+    /// parser reserved 10^18 bytes, which ends the process.
+    #[test]
+    fn a_number_of_more_than_32_bits_does_not_hide_the_counts_behind_it() {
+        let text = "08090840613650af003ff801ffc00ffc001fffa000001000000d0000000400800068000000002f40\
+            0300b01e0020ffffffffffffffffffffffffffffffffffffffffffffffff0effffffffffffffffff\
+            ffffffffffffffffffffffffffffffffffffffff02002002001000040280000000000000000dd7ff\
+            f80000000000000dd7fff80000000000000280000000000000000dd7fff80000000000000dd7fff8\
+            0000000000";
+        let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        let mut bits: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
+        // Checksum (never reached) and final byte.
+        bits.extend([1, 2, 3, 4, 0x80]);
+        let nal = [&[0x7C, 0x01, 25][..], &escape(&bits)].concat();
+        assert!(matches!(check(&nal), Err(RpuError::OutOfRange(_))));
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::packets::{self, Packet};
-use super::spec::{GOP, Gop, LEADING};
+use super::spec::{Coding, FilmRecipe, GOP, Gop, Grade, LEADING, Layers, Light};
 use crate::tool;
 
 /// Bits of the frame number painted into each picture.
@@ -20,9 +20,9 @@ pub(super) const MAX_CLL: &str = "1000,400";
 /// What a layer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Picture {
-    /// The base layer: a moving test card, HDR10.
-    Hdr10,
-    /// The base layer: the same card in BT.709, 8 bit.
+    /// A moving test card with the frame's number, 10 bit, tagged like this.
+    Card(Grade, Light),
+    /// The same card in BT.709, 8 bit.
     Sdr,
     /// An enhancement layer without content.
     Gray,
@@ -30,15 +30,29 @@ pub(super) enum Picture {
     Noise,
 }
 
+impl Picture {
+    /// The picture of a film's base layer.
+    pub(super) fn of_base(recipe: &FilmRecipe) -> Self {
+        match recipe.layers {
+            Layers::Sdr => Self::Sdr,
+            // Level 6 is no part of the clip.
+            _ if recipe.light == Light::OtherInLevel6 => Self::Card(recipe.grade, Light::Sei),
+            _ => Self::Card(recipe.grade, recipe.light),
+        }
+    }
+}
+
 /// A coded layer, before RPUs and container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Clip {
     pub picture: Picture,
     pub gop: Gop,
+    pub coding: Coding,
     pub frames: u64,
     pub width: u32,
     pub height: u32,
     pub letterbox: u32,
+    pub imax: bool,
 }
 
 impl Clip {
@@ -75,10 +89,21 @@ impl Clip {
             Picture::Noise => format!(
                 "color=c=gray:size={width}x{height}:rate=24000/1001,format=yuv420p,noise=all_seed=7:alls=24:allf=t+u"
             ),
-            Picture::Hdr10 | Picture::Sdr => {
+            Picture::Card(..) | Picture::Sdr => {
                 let inner = height - 2 * letterbox;
-                let card = format!("testsrc2=size={width}x{inner}:rate=24000/1001");
-                let bars = format!("pad={width}:{height}:0:{letterbox}:black");
+                let (card, bars) = if self.imax {
+                    let card = format!("testsrc2=size={width}x{height}:rate=24000/1001");
+                    let bar = |y: u32| {
+                        let there = format!("not(mod(floor(n/{GOP}),2))");
+                        format!(
+                            "drawbox=x=0:y={y}:w={width}:h={letterbox}:color=black:t=fill:enable='{there}'"
+                        )
+                    };
+                    (card, format!("{},{}", bar(0), bar(height - letterbox)))
+                } else {
+                    let card = format!("testsrc2=size={width}x{inner}:rate=24000/1001");
+                    (card, format!("pad={width}:{height}:0:{letterbox}:black"))
+                };
                 let cell = number_cell(width);
                 let black =
                     format!("drawbox=x=0:y={letterbox}:w={}:h={cell}:color=black:t=fill", cell * NUMBER_BITS);
@@ -97,24 +122,60 @@ impl Clip {
     }
 
     fn parameters(&self) -> String {
-        let open = u8::from(self.gop != Gop::Closed);
+        let open = u8::from(!matches!(self.gop, Gop::Closed | Gop::Radl));
         // One frame thread and no pools: the same bits on every machine, and the structure both layers share.
-        let structure = format!(
+        let mut all = format!(
             "log-level=error:frame-threads=1:keyint={GOP}:min-keyint={GOP}:scenecut=0:b-adapt=0:bframes=4:\
              open-gop={open}:repeat-headers=1:annexb=1:info=0"
         );
-        let hdr = format!(
-            "hdr10=1:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:range=limited:chromaloc=2:\
-             master-display={MASTER_DISPLAY}:max-cll={MAX_CLL}"
-        );
-        match self.picture {
-            Picture::Hdr10 => format!("{structure}:aud=1:crf=18:{hdr}"),
-            Picture::Sdr => {
-                format!("{structure}:crf=20:colorprim=bt709:transfer=bt709:colormatrix=bt709:range=limited")
-            }
-            Picture::Gray => format!("{structure}:crf=30"),
-            Picture::Noise => format!("{structure}:crf=24"),
+        if self.gop == Gop::Radl {
+            all.push_str(":radl=3");
         }
+        all.push_str(match self.coding {
+            Coding::TemporalLayers => ":temporal-layers=1",
+            // Slices are made of whole rows of coding tree units, of which a small picture has few large ones.
+            Coding::Slices => ":slices=3:ctu=16",
+            Coding::Fields => ":interlace=tff",
+            Coding::NewParameters => ":ctu=32:max-tu-size=16:log2-max-poc-lsb=6",
+            Coding::Plain | Coding::NoAud | Coding::NewSize => "",
+        });
+        let coding = match self.picture {
+            Picture::Card(..) => format!(":aud={}:crf=18", u8::from(self.coding != Coding::NoAud)),
+            Picture::Sdr => ":crf=20".to_owned(),
+            Picture::Gray => ":crf=30".to_owned(),
+            Picture::Noise => ":crf=24".to_owned(),
+        };
+        all + &coding + &self.colour()
+    }
+
+    /// Colour tags and HDR10 values.
+    fn colour(&self) -> String {
+        let tags = |primaries: &str, transfer: &str, matrix: &str| {
+            format!(":colorprim={primaries}:transfer={transfer}:colormatrix={matrix}:range=limited")
+        };
+        let Picture::Card(grade, light) = self.picture else {
+            return if self.picture == Picture::Sdr {
+                tags("bt709", "bt709", "bt709")
+            } else {
+                String::new()
+            };
+        };
+        let tags = match grade {
+            Grade::Pq => tags("bt2020", "smpte2084", "bt2020nc") + ":chromaloc=2",
+            Grade::Hlg => tags("bt2020", "arib-std-b67", "bt2020nc") + ":chromaloc=2",
+            Grade::Bt709 => tags("bt709", "bt709", "bt709"),
+            Grade::Untagged => String::new(),
+        };
+        let light = match light {
+            // hdr10=1 writes a CLL message of zeros where there is none.
+            _ if matches!(grade, Grade::Hlg | Grade::Bt709) => String::new(),
+            Light::Container => String::new(),
+            Light::NoCll => format!(":master-display={MASTER_DISPLAY}"),
+            Light::Sei | Light::OtherInLevel6 => {
+                format!(":hdr10=1:master-display={MASTER_DISPLAY}:max-cll={MAX_CLL}")
+            }
+        };
+        tags + &light
     }
 }
 

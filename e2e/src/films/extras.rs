@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::spec::{ExtraVideo, FilmRecipe, Sound};
 use crate::tool;
 
 const CHAPTERS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -36,6 +37,10 @@ pub(super) struct Extras {
     pub chapters: PathBuf,
     pub tags: PathBuf,
     pub cover: PathBuf,
+    /// A further video track.
+    pub video: Option<PathBuf>,
+    /// A TrueHD track.
+    pub truehd: Option<PathBuf>,
 }
 
 impl Extras {
@@ -50,6 +55,8 @@ impl Extras {
             chapters: dir.join("chapters.xml"),
             tags: dir.join("tags.xml"),
             cover: dir.join("cover.png"),
+            video: None,
+            truehd: None,
         };
         let seconds = format!("{}.{:03}", ms / 1000, ms % 1000);
         let mut sound = tool::ffmpeg();
@@ -81,6 +88,55 @@ impl Extras {
         Ok(extras)
     }
 }
+
+impl Extras {
+    /// Adds what this film has besides, made in `dir`.
+    pub(super) fn with(mut self, recipe: &FilmRecipe, dir: &Path) -> Result<Self> {
+        let rate = "rate=24000/1001";
+        let (file, source, codec) = match recipe.extra {
+            ExtraVideo::None => ("", String::new(), &[][..]),
+            ExtraVideo::CoverFirst => {
+                ("cover.mkv", "testsrc2=size=200x300".to_owned(), &["-c:v", "mjpeg"][..])
+            }
+            ExtraVideo::Avc => {
+                ("extra.mkv", format!("mandelbrot=size=192x108:{rate}"), &["-c:v", "libx264"][..])
+            }
+            ExtraVideo::Hevc => ("extra.mkv", format!("mandelbrot=size=192x108:{rate}"), &HEVC[..]),
+            ExtraVideo::Rival => {
+                let size = format!("mandelbrot=size={}x{}:{rate}", recipe.width, recipe.height);
+                ("rival.mkv", size, &HEVC[..])
+            }
+        };
+        if !file.is_empty() {
+            let frames = if recipe.extra == ExtraVideo::CoverFirst { 1 } else { recipe.frames.min(48) };
+            let path = dir.join(file);
+            let mut command = tool::ffmpeg();
+            command.args(["-f", "lavfi", "-i", &source, "-frames:v", &frames.to_string()]).args(codec);
+            command.args([
+                "-pix_fmt",
+                if recipe.extra == ExtraVideo::CoverFirst { "yuvj420p" } else { "yuv420p" },
+            ]);
+            tool::run(
+                command.args(["-flags", "+bitexact", "-fflags", "+bitexact"]).arg(tool::file_url(&path)),
+            )?;
+            self.video = Some(path);
+        }
+        if recipe.sound == Sound::TrueHdGap {
+            let path = dir.join("lossless.thd");
+            let mut command = tool::ffmpeg();
+            let tone =
+                format!("sine=frequency=220:sample_rate=48000:d={}", recipe.frames as f64 / 24.0 - 0.25);
+            command.args(["-f", "lavfi", "-i", &tone, "-ac", "2", "-c:a", "truehd", "-strict", "-2"]);
+            tool::run(command.arg(tool::file_url(&path)))?;
+            self.truehd = Some(path);
+        }
+        Ok(self)
+    }
+}
+
+/// A small, quick HEVC encode.
+const HEVC: [&str; 6] =
+    ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:frame-threads=1"];
 
 /// One line a second, 0.8 s long.
 fn subtitles(ms: u64, line: &str) -> String {

@@ -11,7 +11,8 @@ use dolby_vision::rpu::generate::{GenerateConfig, GenerateProfile};
 use dolby_vision::rpu::rpu_data_nlq::RpuDataNlq;
 use dolby_vision::rpu::vdr_dm_data::CmVersion;
 
-use super::spec::{Cm, FilmRecipe, FilmSpec, GOP, Layers};
+use super::large_rpu;
+use super::spec::{Cm, FilmRecipe, FilmSpec, GOP, Layers, Light};
 
 /// Frames told apart by the average alone; above that the maximum counts on.
 const AVERAGES: u64 = 800;
@@ -58,7 +59,9 @@ impl FilmRecipe {
 
     fn generate_config(&self) -> GenerateConfig {
         let bars = u16::try_from(self.letterbox).unwrap_or_default();
-        let peak = if self.layers == Layers::FelExpanding { 4000 } else { 1000 };
+        let brighter = self.layers == Layers::FelExpanding || self.light == Light::OtherInLevel6;
+        let peak = if brighter { 4000 } else { 1000 };
+        let (max_cll, max_fall) = if self.light == Light::NoCll { (0, 0) } else { (1000, 400) };
         let profile = if self.layers == Layers::Profile5 {
             GenerateProfile::Profile5
         } else {
@@ -71,8 +74,8 @@ impl FilmRecipe {
             level6: Some(ExtMetadataBlockLevel6 {
                 max_display_mastering_luminance: peak,
                 min_display_mastering_luminance: 1,
-                max_content_light_level: 1000,
-                max_frame_average_light_level: 400,
+                max_content_light_level: max_cll,
+                max_frame_average_light_level: max_fall,
             }),
             default_metadata_blocks: [100, 600, 1000]
                 .into_iter()
@@ -82,44 +85,60 @@ impl FilmRecipe {
         }
     }
 
-    /// The RPU all frames of the film have in common.
-    fn base_rpu(&self) -> Result<DoviRpu> {
+    /// The RPU all frames of the film with this layer have in common.
+    fn base_rpu(&self, layers: Layers) -> Result<DoviRpu> {
         let config = self.generate_config();
-        let mut rpu = match self.layers {
+        let mut rpu = match layers {
             Layers::Profile5 => DoviRpu::profile5_config(&config)?,
             _ => DoviRpu::profile81_config(&config)?,
         };
-        if self.layers.has_el() {
+        if layers.has_el() {
             rpu.convert_with_mode(ConversionMode::ToMel)?;
         }
-        if matches!(self.layers, Layers::Fel | Layers::FelExpanding) {
-            make_fel(&mut rpu)?;
+        if layers.is_full() {
+            make_full(&mut rpu, layers != Layers::FelIdentity)?;
+        }
+        if layers == Layers::Profile4 {
+            rpu.header.vdr_bit_depth_minus8 = 2;
+            rpu.dovi_profile = rpu.header.get_dovi_profile();
+        }
+        if self.large_rpus {
+            large_rpu::grow(&mut rpu)?;
         }
         rpu.modified = true;
         Ok(rpu)
     }
 
     /// The NAL units (type 62, escaped, without start code) of every frame in display order.
-    pub(super) fn rpus(&self) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn rpus(&self) -> Result<Vec<Vec<u8>>> {
         if !self.layers.has_rpu() {
             bail!("{:?} has no RPUs", self.layers);
         }
-        let base = self.base_rpu()?;
-        (0..self.frames).map(|i| frame_rpu(&base, self.l1(i), i % GOP == 0)).collect()
+        let mixed = self.layers == Layers::Mixed;
+        let base = self.base_rpu(if mixed { Layers::Mel } else { self.layers })?;
+        let full = if mixed { self.base_rpu(Layers::Fel)? } else { base.clone() };
+        let of = |i: u64| frame_rpu(if i / GOP % 2 == 1 { &full } else { &base }, self, i);
+        (0..self.frames).map(of).collect()
     }
 }
 
-fn frame_rpu(base: &DoviRpu, l1: L1, scene_cut: bool) -> Result<Vec<u8>> {
+fn frame_rpu(base: &DoviRpu, recipe: &FilmRecipe, display: u64) -> Result<Vec<u8>> {
     let mut rpu = base.clone();
+    let l1 = recipe.l1(display);
     let dm = rpu.vdr_dm_data.as_mut().context("a generated RPU has display management data")?;
-    dm.set_scene_cut(scene_cut);
+    dm.set_scene_cut(display.is_multiple_of(GOP));
     dm.replace_metadata_block(ExtMetadataBlock::Level1(ExtMetadataBlockLevel1::new(l1.min, l1.max, l1.avg)))?;
+    if recipe.imax {
+        let bars = u16::try_from(recipe.bars(display)).unwrap_or_default();
+        let area = ExtMetadataBlockLevel5::from_offsets(0, 0, bars, bars);
+        dm.replace_metadata_block(ExtMetadataBlock::Level5(area))?;
+    }
     rpu.write_hevc_unspec62_nalu()
 }
 
-/// Turns a MEL RPU into a FEL one: an NLQ that does something, and a luma curve of slope 1.05 that is only right
-/// together with the residual.
-fn make_fel(rpu: &mut DoviRpu) -> Result<()> {
+/// Turns a MEL RPU into a FEL one: an NLQ that does something, and (if `sloped`) a luma curve of slope 1.05 that is
+/// only right together with the residual.
+fn make_full(rpu: &mut DoviRpu, sloped: bool) -> Result<()> {
     let mapping = rpu.rpu_data_mapping.as_mut().context("a generated RPU has a mapping")?;
     mapping.nlq = Some(RpuDataNlq {
         nlq_offset: [512; 3],
@@ -128,12 +147,29 @@ fn make_fel(rpu: &mut DoviRpu) -> Result<()> {
         linear_deadzone_slope: [2048; 3],
         ..RpuDataNlq::default()
     });
-    let luma = mapping.curves[0].polynomial.as_mut().context("a generated curve is a polynomial")?;
-    luma.poly_coef_int[0][1] = 1;
-    luma.poly_coef[0][1] = 419_430;
+    if sloped {
+        let luma = mapping.curves[0].polynomial.as_mut().context("a generated curve is a polynomial")?;
+        luma.poly_coef_int[0][1] = 1;
+        luma.poly_coef[0][1] = 419_430;
+    }
     rpu.dovi_profile = rpu.header.get_dovi_profile();
     rpu.el_type = rpu.get_enhancement_layer_type();
     Ok(())
+}
+
+/// Reads the active area (left, right, top, bottom) back from an RPU NAL unit; zeros where it has no level 5.
+pub(super) fn read_l5(nal: &[u8]) -> Result<[u16; 4]> {
+    let rpu = DoviRpu::parse_unspec62_nalu(nal)?;
+    let dm = rpu.vdr_dm_data.context("an RPU without display management data")?;
+    Ok(match dm.get_block(5) {
+        Some(ExtMetadataBlock::Level5(l5)) => [
+            l5.active_area_left_offset,
+            l5.active_area_right_offset,
+            l5.active_area_top_offset,
+            l5.active_area_bottom_offset,
+        ],
+        _ => [0; 4],
+    })
 }
 
 /// Reads L1 back from an RPU NAL unit.

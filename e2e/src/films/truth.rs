@@ -2,6 +2,8 @@
 
 mod frames;
 mod tracks;
+mod video;
 
 pub use frames::{WrongFrames, hdr10plus_numbers, nal_counts, rpus, wrong_frames};
 pub use tracks::{TrackReport, tracks_equal};
+pub use video::{Light, light, time_shift_ms};

@@ -1,13 +1,13 @@
 //! `inspect`: what a file is, with the evidence.
 
 mod facts;
+mod lines;
 
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::job::{FailureCode, Recipe};
-use common::media;
 use dovi::film::{self, ScanOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +20,11 @@ use crate::render::{Output, Progress};
 pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<Exit, Failure> {
     let mut out = Output::new(args.json);
     let mut exit = Exit::Ok;
+    // Without any configuration file these are the defaults: what a scan does at first.
+    let recipe = context.load()?.config.recipe;
     for (n, file) in args.files.iter().enumerate() {
-        let (path, full, stop) = (file.clone(), args.full, context.stop.clone());
-        let looking = tokio::task::spawn_blocking(move || inspect(&path, full, &stop));
+        let (path, full, stop, recipe) = (file.clone(), args.full, context.stop.clone(), recipe.clone());
+        let looking = tokio::task::spawn_blocking(move || inspect(&path, full, &recipe, &stop));
         let facts = tokio::select! {
             done = looking => done.map_err(|e| Failure::new(Exit::Bug, "reading the file failed").because(&e))?,
             () = context.stop.cancelled() => return Err(context.interrupted(&format!("{n} files were read"))),
@@ -34,7 +36,7 @@ pub(super) async fn run(args: &InspectArgs, context: &Context) -> Result<Exit, F
         if n > 0 {
             out.line("")?;
         }
-        for line in facts.lines() {
+        for line in lines::lines(&facts) {
             out.line(&line)?;
         }
     }
@@ -46,7 +48,7 @@ fn is_trouble(code: FailureCode) -> bool {
     !matches!(code, FailureCode::NotProfile7 | FailureCode::FelRefused | FailureCode::FelExpanding)
 }
 
-fn inspect(path: &Path, full: bool, stop: &CancellationToken) -> Facts {
+fn inspect(path: &Path, full: bool, recipe: &Recipe, stop: &CancellationToken) -> Facts {
     let facts = Facts::new(path);
     let opened = path.metadata().and_then(|m| match m.is_file() {
         // Opening a pipe would wait for ever.
@@ -60,11 +62,9 @@ fn inspect(path: &Path, full: bool, stop: &CancellationToken) -> Facts {
         }
         Err(e) => return facts.unread(FailureCode::SourceUnreadable, &e.to_string()),
     };
-    // Policies need a recipe, and this command no configuration: the defaults say what a scan does at first.
-    let recipe = Recipe::default();
     if !full {
         return match film::sample(file) {
-            Ok(sample) => facts.sampled(&sample, media::decide_sample(&sample, &recipe)),
+            Ok(sample) => facts.sampled(&sample, recipe),
             Err(e) => facts.refused(&e),
         };
     }
@@ -75,7 +75,7 @@ fn inspect(path: &Path, full: bool, stop: &CancellationToken) -> Facts {
         if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     match scanned {
-        Ok(index) => facts.scanned(&index, &media::decide(index.verdict, &recipe)),
+        Ok(index) => facts.scanned(&index, recipe),
         Err(e) => facts.refused(&e),
     }
 }

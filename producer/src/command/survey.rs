@@ -210,13 +210,13 @@ impl<'a> Survey<'a> {
             return Ok(line);
         }
         match candidate.decision {
-            Decision::Skip { code, reason } => {
+            Decision::Skip(refusal) => {
                 // An I/O error says nothing about the film: it may well be one that was wanted.
-                if code == common::job::FailureCode::SourceUnreadable {
+                if refusal.code == common::job::FailureCode::SourceUnreadable {
                     self.totals.missed += 1;
                 }
                 (line.action, line.code, line.reason) =
-                    (Action::Skip, Some(code), crate::render::safe(&reason));
+                    (Action::Skip, Some(refusal.code), crate::render::safe(&refusal.to_string()));
                 return Ok(line);
             }
             Decision::Queue { reason } => (line.action, line.reason) = (Action::Queue, reason),

@@ -4,10 +4,9 @@ mod json;
 mod output;
 mod progress;
 mod table;
-mod text;
 
+pub use common::text::{bytes, cut, duration, nits, safe, safe_path};
 pub use json::{Action, FilmLine, TotalsLine, WarningLine};
 pub use output::Output;
 pub use progress::Progress;
 pub use table::{Align, Table};
-pub use text::{bytes, cut, duration, nits, safe, safe_path};

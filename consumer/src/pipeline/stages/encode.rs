@@ -4,18 +4,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, PipeReader, Read, Write};
 use std::sync::Arc;
 
-use common::job::{FailureCode, Mode};
-use common::process::{ExitReport, Outcome, Progress as Count, Supervision, pipe, run};
+use common::job::{Encoder, FailureCode, Mode};
+use common::process::{ExitReport, Outcome, Progress as Count, Supervision, ToolCommand, pipe, run};
 use common::share::FileError;
 use dovi::film::FilmIndex;
 use dovi::inject::{InjectError, InjectPlan, InjectReport, inject};
 use tokio_util::sync::CancellationToken;
 
+use super::decode::checksummed;
+use super::trial;
 use crate::pipeline::artifact::VideoStream;
 use crate::pipeline::blocking::blocking;
+use crate::pipeline::encoder::settings;
 use crate::pipeline::meter::Unit;
 use crate::pipeline::{Context, FilmTask, Meter, Plan, Stage, StageError};
-use crate::tools::ffmpeg::EncodeArgs;
+use crate::tools::ffmpeg::{EncodeArgs, Input};
 use crate::workspace::Workspace;
 
 /// Encodes the film's picture anew, with every RPU on its frame.
@@ -26,14 +29,38 @@ pub async fn encode(
     plan: &Plan,
     workspace: &Workspace,
 ) -> Result<VideoStream, StageError> {
-    let ffmpeg = context.tools.encoder().await?;
-    let args = EncodeArgs {
-        ffmpeg: ffmpeg.path.clone(),
-        source: task.source.clone(),
-        video_position: index.video.video_position,
-        x265: plan.x265.clone(),
+    let command = command(context, task, index, plan).await?;
+    let path = workspace.video();
+    let injecting = {
+        let (inner, index, plan, path) = (context.clone(), index.clone(), plan.clone(), path.clone());
+        through(context, &command, move |stream, count| {
+            inject_all(&inner, &index, &plan, stream, &path, count)
+        })
     };
-    let command = args.command(&ffmpeg.can);
+    match injecting.await {
+        Ok(report) => Ok(VideoStream { path, vcl: report.vcl }),
+        Err(e) => Err(blame(context, task.recipe.encoder, e)),
+    }
+}
+
+/// Names the encoder that failed in the middle of a film. What was proven of a chip before counts no longer.
+pub(super) fn blame(context: &Context, encoder: Encoder, mut e: StageError) -> StageError {
+    if e.code.as_str().starts_with("encode.") {
+        e.message = format!("the encoder {}: {}", encoder.name(), e.message);
+    }
+    if encoder.is_hardware() {
+        context.tools.forget_proofs(encoder);
+    }
+    e
+}
+
+/// Runs ffmpeg while `read` reads its stream on a thread of its own. If `read` gives up before the stream's end, ffmpeg is
+/// killed at once.
+pub(super) async fn through<T: Send + 'static>(
+    context: &Context,
+    command: &ToolCommand,
+    read: impl FnOnce(&mut ToEnd<PipeReader>, &Count) -> Result<T, InjectError> + Send + 'static,
+) -> Result<T, StageError> {
     let (stdout, reader) = pipe().map_err(|e| {
         StageError::new(Stage::Encode, FailureCode::ToolFailed, format!("failed to make a pipe: {e}"))
             .because(e)
@@ -41,27 +68,43 @@ pub async fn encode(
     let (count, own) = (Count::new(), CancellationToken::new());
     let watch = Supervision { stdout, ..context.supervision(&count, &own) };
 
-    let path = workspace.video();
-    let injecting = {
-        let (inner, index, plan) = (context.clone(), index.clone(), plan.clone());
-        let (path, own) = (path.clone(), own.clone());
+    let reading = {
+        let own = own.clone();
         blocking(Stage::Encode, &context.stop, move || {
             let mut reader = ToEnd { inner: reader, ended: false };
-            let injected = inject_all(&inner, &index, &plan, &mut reader, &path, &count);
+            let done = read(&mut reader, &count);
             let ended = reader.ended;
-            if injected.is_err() && !ended {
+            if done.is_err() && !ended {
                 // Whatever ffmpeg still does is in vain.
                 own.cancel();
             }
-            Ok((injected, ended))
+            Ok((done, ended))
         })
     };
-    let (exit, injected) = tokio::join!(run(&command, watch), injecting);
+    let (exit, done) = tokio::join!(run(command, watch), reading);
     context.stop.check(Stage::Encode)?;
     let exit = exit.map_err(|e| StageError::spawn(Stage::Encode, e))?;
-    let (injected, ended) = injected?;
-    let report = judge(&exit, injected, ended)?;
-    Ok(VideoStream { path, vcl: report.vcl })
+    let (done, ended) = done?;
+    judge(&exit, done, ended)
+}
+
+/// The encoder's command line; its stream comes on standard output. The encoder has shown before that it works here.
+pub(super) async fn command(
+    context: &Context,
+    task: &FilmTask,
+    index: &FilmIndex,
+    plan: &Plan,
+) -> Result<ToolCommand, StageError> {
+    let features = trial::for_film(context, task, plan).await?.features;
+    let tool = context.tools.encoder(task.recipe.encoder).await?;
+    let recipe = checksummed(context.decode, &task.recipe);
+    let args = EncodeArgs {
+        ffmpeg: tool.ffmpeg.path.clone(),
+        input: Input::Film { source: task.source.clone(), video_position: index.video.video_position },
+        encoder: settings(&recipe, &plan.picture, features, context.tools.vaapi_device()),
+    };
+    args.command(&tool.ffmpeg.can, tool.options)
+        .map_err(|e| StageError::new(Stage::Encode, FailureCode::EncodeUnsupported, e.to_string()).because(e))
 }
 
 /// Reads ffmpeg's stream to its end. Blocks.
@@ -95,9 +138,9 @@ fn inject_all(
 }
 
 /// Remembers whether the stream came to its end: then it was ffmpeg that ended it.
-struct ToEnd<R> {
-    inner: R,
-    ended: bool,
+pub(super) struct ToEnd<R> {
+    pub inner: R,
+    pub ended: bool,
 }
 
 impl<R: Read> Read for ToEnd<R> {
@@ -110,11 +153,11 @@ impl<R: Read> Read for ToEnd<R> {
 
 /// Who of the two failed first. When ffmpeg dies, our side sees a stream that ends early; when our side fails in the middle
 /// of the stream, ffmpeg sees a broken pipe or our signal.
-fn judge(
+pub(super) fn judge<T>(
     exit: &ExitReport,
-    injected: Result<InjectReport, InjectError>,
+    injected: Result<T, InjectError>,
     ended: bool,
-) -> Result<InjectReport, StageError> {
+) -> Result<T, StageError> {
     match (exit.outcome, injected) {
         (Outcome::Exited(0), Ok(report)) => Ok(report),
         (Outcome::Exited(0), Err(e)) => Err(inject_error(e, exit)),
@@ -174,7 +217,7 @@ mod tests {
 
     #[test]
     fn whoever_failed_first_is_named() {
-        let short = || Err(InjectError::FrameCount { planned: 9, encoded: 3 });
+        let short = || -> Result<InjectReport, _> { Err(InjectError::FrameCount { planned: 9, encoded: 3 }) };
         let full = || Err(InjectError::Output(io::ErrorKind::StorageFull.into()));
         let missing = || Err(InjectError::RpuMissing(7));
         for (outcome, injected, ended, code) in [

@@ -17,7 +17,7 @@ use crate::pipeline::artifact::{MuxedFilm, Partial, VideoStream};
 use crate::pipeline::meter::Unit;
 use crate::pipeline::plan::Clock;
 use crate::pipeline::{Context, FilmTask, Meter, Plan, Stage, StageError};
-use crate::tools::mkvmerge::{Mux, MuxLog, Timing, VideoTrack};
+use crate::tools::mkvmerge::{Display, Mux, MuxLog, Timing, VideoTrack, tag_file};
 use crate::workspace::{Workspace, partial_name};
 
 /// Writes the whole film under a hidden name into the result's folder.
@@ -99,6 +99,7 @@ fn prepare(
         _ => partial.to_owned(),
     };
     let timing = match &plan.clock {
+        _ if video.has_times() => Timing::Kept,
         Clock::Constant { num, den, start_ms } => {
             Timing::Constant { num: *num, den: *den, start_ms: *start_ms }
         }
@@ -121,6 +122,8 @@ fn prepare(
             enabled: track.flag_enabled,
             flags: flags(track),
             display: display(track),
+            crop: crop(track),
+            tags: tags(index, track, workspace)?,
             colour: plan.colour.clone(),
             timing,
         },
@@ -149,11 +152,31 @@ fn flags(track: &Track) -> Vec<(&'static str, bool)> {
     .collect()
 }
 
-/// Display size in pixels, where it is not the coded one.
-fn display(track: &Track) -> Option<(u64, u64)> {
-    let v = track.video.as_ref().filter(|v| v.display_unit == 0)?;
-    let size = (v.display_width?, v.display_height?);
-    (size != (v.width, v.height)).then_some(size)
+/// The film's display size, always given: otherwise mkvmerge takes one from the stream.
+fn display(track: &Track) -> Option<Display> {
+    let v = track.video.as_ref()?;
+    let [left, top, right, bottom] = v.crop;
+    // What is shown where nothing else is said (RFC 9559 section 5.1.4.1.28.12).
+    let shown = (v.width.saturating_sub(left + right), v.height.saturating_sub(top + bottom));
+    let (w, h) = v.display_width.zip(v.display_height).unwrap_or(shown);
+    match (v.display_unit, w, h) {
+        (_, 0, _) | (_, _, 0) => None,
+        (0, w, h) => Some(Display::Pixels(w, h)),
+        (_, w, h) => Some(Display::Ratio(w, h)),
+    }
+}
+
+fn crop(track: &Track) -> Option<[u64; 4]> {
+    track.video.as_ref().map(|v| v.crop).filter(|c| *c != [0; 4])
+}
+
+/// Writes the film's own tags, which mkvmerge would leave behind with the old track, into a file.
+fn tags(index: &FilmIndex, track: &Track, workspace: &Workspace) -> Result<Option<PathBuf>, FileError> {
+    let own = index.header.tags.iter().filter(|t| track.uid != 0 && t.targets.tracks.contains(&track.uid));
+    let Some(text) = tag_file(own) else { return Ok(None) };
+    let file = workspace.video_tags();
+    fs::write(&file, text).map_err(|e| FileError::new("write", &file, e))?;
+    Ok(Some(file))
 }
 
 /// Timestamps in mkvmerge's format version 2: milliseconds, in display order (measured with B-frames).

@@ -3,22 +3,29 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use common::config::{Decode, DoviBackend};
 use common::job::{FailureCode, Mode};
 use common::share::{FileError, Reservation, SpaceError};
 use dovi::film::FilmIndex;
 
+use super::trial;
 use crate::pipeline::blocking::uninterrupted;
 use crate::pipeline::{Context, FilmTask, Source, Stage, StageError};
-use crate::workspace::{Needs, needs, partial_name, remove_partials_of, sweep};
+use crate::workspace::{Needs, needs, needs_of_dovi_tool, partial_name, remove_partials_of, sweep};
 
 /// Checks programs and names, and clears away what dead attempts left.
 pub async fn check(context: &Context, task: &FilmTask) -> Result<(), StageError> {
     context.tools.mkvmerge().await?;
-    if task.recipe.mode == Mode::Encode {
-        context.tools.encoder().await?;
+    if task.recipe.mode == Mode::Encode || context.decode == Decode::Full {
+        context.tools.ffmpeg().await?;
     }
-    let task = task.clone();
+    if context.tools.external().await?.is_some() {
+        // It takes raw streams only, also for a copy.
+        context.tools.ffmpeg().await?;
+    }
+    let looked = task.clone();
     uninterrupted(Stage::Preflight, move || {
+        let task = looked;
         source_unchanged(&task, Stage::Preflight)?;
         sweep(&task.scratch);
         let removed = remove_partials_of(&task.target, &task.dead);
@@ -27,7 +34,11 @@ pub async fn check(context: &Context, task: &FilmTask) -> Result<(), StageError>
         }
         writable(&task.target, &task.token)
     })
-    .await
+    .await?;
+    if task.recipe.mode == Mode::Encode {
+        trial::before_film(context, task).await?;
+    }
+    Ok(())
 }
 
 /// The source is there and is the one that was asked for.
@@ -91,7 +102,25 @@ pub fn reserve(
 ) -> Result<[Reservation; 2], StageError> {
     let other: u64 = index.tracks.iter().map(|t| t.bytes).sum();
     let whole = index.integrity.file_end;
-    let Needs { scratch, target } = needs(whole, whole.saturating_sub(other), task.recipe.mode == Mode::Copy);
+    let (video, copy) = (whole.saturating_sub(other), task.recipe.mode == Mode::Copy);
+    let Needs { mut scratch, target } = needs(whole, video, copy);
+    if context.tools.backend() == DoviBackend::DoviTool {
+        scratch += needs_of_dovi_tool(video, index.frames, copy);
+    }
+    hold(context, task, Needs { scratch, target })
+}
+
+/// As [`reserve`] for a copy that is made while the film is read for the first time: all of it may be video.
+pub fn reserve_for_copy(
+    context: &Context,
+    task: &FilmTask,
+    source: Source,
+) -> Result<[Reservation; 2], StageError> {
+    hold(context, task, needs(source.size, source.size, true))
+}
+
+fn hold(context: &Context, task: &FilmTask, needs: Needs) -> Result<[Reservation; 2], StageError> {
+    let Needs { scratch, target } = needs;
     let ask = |dir: &Path, bytes: u64, code: FailureCode| {
         context.space.reserve(dir, bytes).map_err(|e| match e {
             SpaceError::Short { .. } => StageError::new(Stage::Preflight, code, e.to_string()).because(e),

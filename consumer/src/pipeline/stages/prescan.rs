@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::job::{FailureCode, Mode, Recipe};
-use dovi::film::{FilmIndex, MissingPolicy, ScanError, ScanOptions, scan};
+use common::media::{self, Refusal};
+use dovi::film::{FilmIndex, ScanError, ScanOptions, scan};
 
 use super::preflight::source_unchanged;
 use crate::pipeline::artifact::Scanned;
@@ -14,26 +15,32 @@ use crate::pipeline::blocking::blocking;
 use crate::pipeline::meter::Unit;
 use crate::pipeline::{Context, FilmTask, Meter, Stage, StageError, Stop, refusal};
 
-/// Half a second: a longer gap is no slip of a muxer, and the frame before says nothing about its end.
-const LONGEST_GAP: u64 = 12;
+/// Filled frames that a notice names.
+const LISTED: usize = 16;
 
 /// Reads the source, and refuses what cannot or must not be converted.
 pub async fn prescan(context: &Context, task: &FilmTask) -> Result<Scanned, StageError> {
     let (inner, task) = (context.clone(), task.clone());
     blocking(Stage::Prescan, &context.stop, move || {
-        let mut index = read(&inner, Stage::Prescan, task.recipe.mode, &task.source, true)?;
-        source_unchanged(&task, Stage::Prescan)?;
-        if let Some(refused) = refusal(&index, &task.recipe) {
-            return Err(refused);
-        }
-        let mut notices = fill(&mut index, &task.recipe)?;
-        notices.extend(observations(&index));
-        for notice in &notices {
-            inner.watcher.notice(notice);
-        }
-        Ok(Scanned { index: Arc::new(index), notices })
+        let index = read(&inner, Stage::Prescan, task.recipe.mode, &task.source, true)?;
+        judge(&inner, &task, index)
     })
     .await
+}
+
+/// Refuses what cannot or must not be converted. Blocks.
+pub fn judge(context: &Context, task: &FilmTask, mut index: FilmIndex) -> Result<Scanned, StageError> {
+    source_unchanged(task, Stage::Prescan)?;
+    if let Some(refused) = refusal(&index, &task.recipe) {
+        return Err(refused);
+    }
+    let seen = media::notices(&index);
+    let mut notices = fill(&mut index, &task.recipe)?;
+    notices.extend(seen);
+    for notice in &notices {
+        context.watcher.notice(notice);
+    }
+    Ok(Scanned { index: Arc::new(index), notices })
 }
 
 /// Reads a file whole, with progress. Blocks.
@@ -65,51 +72,31 @@ fn unreadable(stage: Stage, path: &Path, e: std::io::Error) -> StageError {
     StageError::new(stage, code, format!("failed to open {}: {e}", path.display())).because(e)
 }
 
-/// A scan that failed, under its stable code.
+/// A scan that failed, under its stable code and with the words of every other place that says so.
 pub fn scan_error(stage: Stage, stop: &Stop, e: ScanError) -> StageError {
     if matches!(e, ScanError::Cancelled { .. }) {
         return stop.error(stage);
     }
-    let code = e.code().parse().unwrap_or(FailureCode::SourceDamaged);
-    StageError::new(stage, code, e.to_string()).because(e)
+    StageError::refused(stage, Refusal::from(&e)).because(e)
 }
 
-/// Frames without RPU get one, as far as the recipe allows.
+/// Frames without RPU get one; how many may is decided before.
 fn fill(index: &mut FilmIndex, recipe: &Recipe) -> Result<Vec<String>, StageError> {
-    let policy = MissingPolicy { max_share: recipe.max_missing_rpu_percent / 100.0, max_run: LONGEST_GAP };
-    let filled = index.rpus.fill_missing(policy).map_err(|e| {
-        let error = StageError::new(Stage::Prescan, FailureCode::RpuMissing, e.to_string());
-        let long = index.counts.missing_longest_run > LONGEST_GAP;
-        if long {
-            error
-                .hint(format!("Make the rip again; a gap of more than {LONGEST_GAP} frames is never filled."))
-        } else {
-            error
-        }
-        .because(e)
-    })?;
+    let filled = index
+        .rpus
+        .fill_missing(media::missing_policy(recipe))
+        .map_err(|e| StageError::refused(Stage::Prescan, Refusal::from(&e)).because(e))?;
+    let list = |shown: &[u64]| shown.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     Ok(match filled.as_slice() {
         [] => Vec::new(),
-        [first, ..] => vec![format!(
-            "{} frames had no rpu and got that of the frame before, the first is frame {first}",
-            filled.len()
-        )],
+        [_] => vec![format!("1 frame had no rpu and got that of the frame before: {}", list(&filled))],
+        frames => {
+            let more = if frames.len() > LISTED { ", …" } else { "" };
+            let shown = list(&frames[..frames.len().min(LISTED)]);
+            vec![format!(
+                "{} frames had no rpu and got that of the frame before: {shown}{more}",
+                frames.len()
+            )]
+        }
     })
-}
-
-/// What a person should know about a film that is converted.
-fn observations(index: &FilmIndex) -> Vec<String> {
-    let mut all = index.hdr10.disagreements.clone();
-    all.extend(index.evidence.notes.iter().cloned());
-    if index.evidence.fel_rpus > 0 {
-        all.push(format!("{}: the enhancement layer's picture detail is not in the result", index.verdict));
-    }
-    let c = &index.counts;
-    if c.duplicate > 0 {
-        all.push(format!("{} frames had their rpu more than once", c.duplicate));
-    }
-    if c.not_output > 0 {
-        all.push(format!("{} frames are never shown by a decoder (cut at their start)", c.not_output));
-    }
-    all
 }

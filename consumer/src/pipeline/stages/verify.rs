@@ -1,22 +1,20 @@
 //! Reading the whole result once and comparing it with the source. Only this makes a [`VerifiedFilm`].
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use common::config::Decode;
 use common::job::{Certificate, Check, FailureCode, FileFacts, Mode, StageTime, ToolVersions};
-use common::process::{Progress as Count, Stdout, Supervision, run};
 use dovi::film::{FilmIndex, Verdict};
 use dovi::hash::VclHash;
-use tokio_util::sync::CancellationToken;
 
+use super::decode::{self, Film};
 use super::prescan::read;
 use crate::pipeline::artifact::{MuxedFilm, Partial};
 use crate::pipeline::blocking::blocking;
 use crate::pipeline::certify::{self, Expectation};
-use crate::pipeline::meter::Unit;
-use crate::pipeline::{Context, FilmTask, Meter, Source, Stage, StageError};
-use crate::tools::ffmpeg::{DecodeArgs, ProgressParser, is_complaint};
+use crate::pipeline::passes::pass;
+use crate::pipeline::{Context, FilmTask, Source, Stage, StageError};
 
 /// A film that was proven. There is no other way to make one than [`verify`].
 #[derive(Debug)]
@@ -56,7 +54,7 @@ pub async fn verify(
     let begun = std::time::Instant::now();
     let MuxedFilm { partial, warnings } = muxed;
     let want = Expectation { mode: task.recipe.mode, payload: Some(payload) };
-    let proven = prove(context, partial.path(), index, want).await?;
+    let proven = prove(context, &task.source, partial.path(), index, want).await?;
     story.notices.extend(warnings);
     story
         .stages
@@ -68,11 +66,12 @@ pub async fn verify(
 /// Reads a result and compares. The checks all hold, or the first that does not is the error.
 pub async fn prove(
     context: &Context,
+    source: &Path,
     path: &Path,
     index: &Arc<FilmIndex>,
     want: Expectation,
 ) -> Result<Proven, StageError> {
-    let proven = look(context, path, index, Some(want)).await?;
+    let proven = look(context, source, path, index, Some(want)).await?;
     match proven.checks.iter().find(|c| !c.ok) {
         None => Ok(proven),
         Some(failed) => {
@@ -98,34 +97,78 @@ pub struct Proven {
 }
 
 /// Reads a result and compares, whatever comes of it. Without an expectation, equal picture data mean a copy, and others an
-/// encode that cannot be compared.
+/// encode whose slices cannot be compared; its pictures can.
 pub async fn look(
     context: &Context,
+    source: &Path,
     path: &Path,
     index: &Arc<FilmIndex>,
     want: Option<Expectation>,
 ) -> Result<Proven, StageError> {
-    let (inner, source, file) = (context.clone(), index.clone(), path.to_owned());
-    let (mut proven, position) = blocking(Stage::Verify, &context.stop, move || {
-        let mode = want.map_or(Mode::Copy, |w| w.mode);
+    // Where it is not known what the result is, it may have to be decoded.
+    let mode = want.map_or(Mode::Encode, |w| w.mode);
+    let plan = Passes::of(context.decode, mode);
+    let (inner, known, file) = (pass(context, mode, 0.0, plan.read), index.clone(), path.to_owned());
+    let (mut proven, video_position) = blocking(Stage::Verify, &context.stop, move || {
         let result = read(&inner, Stage::Verify, mode, &file, false).map_err(of_result)?;
-        let want = want.unwrap_or_else(|| guess(&source, &result));
-        let (checks, wrong_frames) = certify::checks(&source, &result, want);
+        let want = want.unwrap_or_else(|| certify::guess(&known, &result));
+        let (checks, wrong_frames) = certify::checks(&known, &result, want);
         let (frames, size) = (result.frames, result.integrity.file_end);
         Ok((Proven { checks, wrong_frames, frames, size, want }, result.video.video_position))
     })
     .await?;
-    if context.decode == Decode::Full {
-        proven.checks.push(decode(context, path, position, proven.want.mode, proven.frames).await?);
-    }
+    let result = Film { path, video_position };
+    let source = Film { path: source, video_position: index.video.video_position };
+    let more = decoded(context, &plan, source, result, index, &proven).await?;
+    proven.checks.extend(more);
     Ok(proven)
 }
 
-fn guess(source: &FilmIndex, result: &FilmIndex) -> Expectation {
-    if source.vcl == result.vcl {
-        Expectation { mode: Mode::Copy, payload: Some(source.vcl) }
-    } else {
-        Expectation { mode: Mode::Encode, payload: None }
+/// The checks for which pictures are decoded, as far as the settings ask for them.
+async fn decoded(
+    context: &Context,
+    plan: &Passes,
+    source: Film<'_>,
+    result: Film<'_>,
+    index: &FilmIndex,
+    proven: &Proven,
+) -> Result<Vec<Check>, StageError> {
+    let (mode, mut checks) = (proven.want.mode, Vec::new());
+    if context.decode == Decode::Off {
+        return Ok(checks);
+    }
+    let expected = index.expected();
+    if mode == Mode::Encode {
+        let shown: Vec<i64> = (0..expected.frames()).filter_map(|i| expected.pts_ns(i)).collect();
+        let inner = pass(context, mode, plan.read, plan.sample);
+        checks.push(decode::sample(&inner, mode, source, result, &shown).await?);
+    } else if proven.checks.iter().any(|c| c.name == "payload" && c.ok) {
+        let found = "the source's by the hash of all slices; nothing to compare";
+        checks.push(Check::new("picture", true, found));
+    }
+    if context.decode == Decode::Full {
+        let shown = if mode == Mode::Encode { proven.frames } else { expected.frames() };
+        let inner = pass(context, mode, plan.sample, 1.0);
+        checks.push(decode::full(&inner, mode, result, proven.frames, shown).await?);
+    }
+    Ok(checks)
+}
+
+/// How far the stage is after each of its passes, 0 to 1. Roughly: a decoder takes hours for pictures whose bytes are read in
+/// minutes.
+struct Passes {
+    read: f32,
+    sample: f32,
+}
+
+impl Passes {
+    fn of(decode: Decode, mode: Mode) -> Self {
+        match (decode, mode) {
+            (Decode::Off, _) | (Decode::Sample, Mode::Copy) => Self { read: 1.0, sample: 1.0 },
+            (Decode::Sample, Mode::Encode) => Self { read: 0.8, sample: 1.0 },
+            (Decode::Full, Mode::Copy) => Self { read: 0.1, sample: 0.1 },
+            (Decode::Full, Mode::Encode) => Self { read: 0.1, sample: 0.12 },
+        }
     }
 }
 
@@ -141,47 +184,6 @@ fn of_result(e: StageError) -> StageError {
     StageError { code, message: format!("the result cannot be read back: {}", e.message), ..e }
 }
 
-/// Decodes every frame once: finds damage that every hash agrees on, because the encoder made it.
-async fn decode(
-    context: &Context,
-    path: &Path,
-    video_position: usize,
-    mode: Mode,
-    frames: u64,
-) -> Result<Check, StageError> {
-    let ffmpeg = context.tools.ffmpeg().await?;
-    let args = DecodeArgs { ffmpeg: ffmpeg.path.clone(), file: path.to_owned(), video_position };
-    let (count, own) = (Count::new(), CancellationToken::new());
-    let decoded = Arc::new(Mutex::new(0));
-    let lines = {
-        let (mut parser, count, decoded) = (ProgressParser::default(), count.clone(), decoded.clone());
-        let mut meter = Meter::begin(&context.watcher, mode, Stage::Verify, Unit::Frames, frames);
-        Stdout::lines(move |line| {
-            if let Some(update) = parser.line(line) {
-                count.set(update.frames);
-                meter.set(update.frames);
-                *decoded.lock().unwrap_or_else(PoisonError::into_inner) = update.frames;
-            }
-        })
-    };
-    let watch = Supervision { stdout: lines, ..context.supervision(&count, &own) };
-    let exit =
-        run(&args.command(&ffmpeg.can), watch).await.map_err(|e| StageError::spawn(Stage::Verify, e))?;
-    context.stop.check(Stage::Verify)?;
-    if !exit.success() {
-        return Err(StageError::exit(Stage::Verify, FailureCode::ToolFailed, "ffmpeg", &exit));
-    }
-    let decoded = *decoded.lock().unwrap_or_else(PoisonError::into_inner);
-    let complaint = exit.stderr_tail.lines().find(|l| is_complaint(l));
-    let found = match complaint {
-        Some(line) => format!("the decoder complains: {line}"),
-        None => format!("{decoded} frames decoded without complaint"),
-    };
-    // In copy mode frames that are never shown are in the file all the same, so there may be fewer.
-    let complete = decoded == frames || (mode == Mode::Copy && decoded <= frames && decoded > 0);
-    Ok(Check { name: "decode".into(), ok: complaint.is_none() && complete, found })
-}
-
 async fn certificate(
     context: &Context,
     task: &FilmTask,
@@ -189,14 +191,17 @@ async fn certificate(
     proven: Proven,
     story: Story,
 ) -> Result<Certificate, StageError> {
-    let ffmpeg = match task.recipe.mode {
-        Mode::Encode => context.tools.ffmpeg().await?.can.version.clone(),
-        Mode::Copy => String::new(),
+    let external = context.tools.external().await?;
+    let ffmpeg = if task.recipe.mode == Mode::Encode || external.is_some() {
+        context.tools.ffmpeg().await?.can.version.clone()
+    } else {
+        String::new()
     };
     let tools = ToolVersions {
         dovi_fleet: env!("CARGO_PKG_VERSION").into(),
         ffmpeg,
         mkvmerge: context.tools.mkvmerge().await?.version.clone(),
+        dovi_tool: external.map(|t| t.version.clone()).unwrap_or_default(),
     };
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     Ok(Certificate {
@@ -253,9 +258,9 @@ pub async fn pair(
     })
     .await?;
     let index = Arc::new(index);
-    let proven = look(context, result, &index, None).await?;
+    let proven = look(context, source, result, &index, None).await?;
     let mut notices = Vec::new();
-    if proven.want.payload.is_none() {
+    if proven.want.payload.is_none() && context.decode == Decode::Off {
         notices.push("the picture was encoded again: its content is not compared with the source".into());
     }
     if !matches!(index.verdict, Verdict::Mel | Verdict::Fel | Verdict::FelExpanding) {

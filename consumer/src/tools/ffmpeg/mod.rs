@@ -1,20 +1,21 @@
 //! ffmpeg: decoding, encoding, and what this machine's build of it can do.
 
-mod args;
 mod capabilities;
+mod decode;
+mod demux;
+mod encode;
+mod frames;
+mod input;
+mod options;
 mod progress;
 
-pub use args::{DecodeArgs, EncodeArgs, TestEncodeArgs, X265};
-pub use capabilities::{Capabilities, encoder_help, full_help, version};
+pub use capabilities::{
+    Capabilities, EncoderOptions, encoder_help, encoders, full_help, metadata_help, version,
+};
+pub use decode::{DecodeArgs, is_complaint};
+pub use demux::DemuxArgs;
+pub use encode::{EncodeArgs, Nvenc, Qsv, Unsupported, Vaapi, VideoEncoder, X265};
+pub use frames::{FRAME_BYTES, FrameArgs, FramesError, HEIGHT, SmallFrame, WIDTH, read_frames};
+pub use input::Input;
+pub use options::OptionList;
 pub use progress::{ProgressParser, Update};
-
-/// Lines that ffmpeg prints on standard error although nothing is wrong with the film.
-///
-/// Timestamps rounded to milliseconds with a default duration of 42 ms give this one (measured); it goes away with an
-/// exact default duration.
-const HARMLESS: &[&str] = &["Application provided invalid, non monotonically increasing dts"];
-
-/// Whether a line of a decode test tells of damage.
-pub fn is_complaint(line: &str) -> bool {
-    !line.trim().is_empty() && !HARMLESS.iter().any(|h| line.contains(h))
-}

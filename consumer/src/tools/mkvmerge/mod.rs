@@ -2,8 +2,10 @@
 
 mod options;
 mod output;
+mod tags;
 mod version;
 
-pub use options::{Colour, Mux, Timing, VideoTrack};
+pub use options::{Colour, Display, Mux, Timing, VideoTrack};
 pub use output::{Line, MuxLog, parse_line};
+pub use tags::tag_file;
 pub use version::{parse_version, version};

@@ -21,6 +21,8 @@ pub enum Timing {
     },
     /// By a file of timestamps in display order, format version 2.
     File(PathBuf),
+    /// As the file has them. Options would have mkvmerge count from zero (measured).
+    Kept,
 }
 
 /// Colour description for the container. It repeats what is in the stream, for players that read only this.
@@ -46,10 +48,19 @@ pub struct Colour {
     pub luminance: Option<(f64, f64)>,
 }
 
+/// How large or how wide the picture is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// So many pixels.
+    Pixels(u64, u64),
+    /// In this ratio of width to height.
+    Ratio(u64, u64),
+}
+
 /// The new video track. What is `None` is left to mkvmerge's defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoTrack {
-    /// The raw HEVC stream, absolute.
+    /// The raw HEVC stream or a Matroska file of it, absolute.
     pub file: PathBuf,
     /// Track name.
     pub name: Option<String>,
@@ -63,8 +74,12 @@ pub struct VideoTrack {
     pub enabled: bool,
     /// Further flags that the source's track has: mkvmerge's option and its value.
     pub flags: Vec<(&'static str, bool)>,
-    /// Display width and height in pixels, if they are not the coded ones.
-    pub display: Option<(u64, u64)>,
+    /// How it is shown.
+    pub display: Option<Display>,
+    /// Pixels a player leaves out: left, top, right, bottom.
+    pub crop: Option<[u64; 4]>,
+    /// A file with tags about this track, absolute.
+    pub tags: Option<PathBuf>,
     /// Colour for the container.
     pub colour: Colour,
     /// When its frames are shown.
@@ -111,8 +126,16 @@ impl Mux {
         for (flag, on) in &v.flags {
             put(flag, format!("0:{}", yes(*on)));
         }
-        if let Some((w, h)) = v.display {
-            put("--display-dimensions", format!("0:{w}x{h}"));
+        match v.display {
+            Some(Display::Pixels(w, h)) => put("--display-dimensions", format!("0:{w}x{h}")),
+            Some(Display::Ratio(w, h)) => put("--aspect-ratio", format!("0:{w}/{h}")),
+            None => {}
+        }
+        if let Some([left, top, right, bottom]) = v.crop {
+            put("--cropping", format!("0:{left},{top},{right},{bottom}"));
+        }
+        if let Some(tags) = &v.tags {
+            put("--tags", format!("0:{}", text(tags)));
         }
         for (flag, value) in v.colour.options() {
             put(flag, format!("0:{value}"));
@@ -125,6 +148,7 @@ impl Mux {
                 }
             }
             Timing::File(file) => put("--timestamps", format!("0:{}", text(file))),
+            Timing::Kept => {}
         }
         o.push(text(&v.file));
         if self.other_video {
@@ -203,7 +227,9 @@ mod tests {
                 forced: false,
                 enabled: true,
                 flags: vec![("--original-flag", true)],
-                display: None,
+                display: Some(Display::Pixels(3840, 2160)),
+                crop: Some([0, 276, 0, 276]),
+                tags: Some("/s/tags.xml".into()),
                 colour: Colour {
                     matrix: Some(9),
                     range: Some(1),
@@ -230,7 +256,8 @@ mod tests {
             mux().options().join(" "),
             "--output /out/.@Film \"x\".mkv.abc.partial --track-name 0:Main: 4K --language 0:en-GB \
              --default-track-flag 0:yes --forced-display-flag 0:no --track-enabled-flag 0:yes \
-             --original-flag 0:yes --colour-matrix-coefficients 0:9 --colour-range 0:1 --colour-transfer-characteristics 0:16 \
+             --original-flag 0:yes --display-dimensions 0:3840x2160 --cropping 0:0,276,0,276 --tags 0:/s/tags.xml \
+             --colour-matrix-coefficients 0:9 --colour-range 0:1 --colour-transfer-characteristics 0:16 \
              --colour-primaries 0:9 --chroma-siting 0:1,1 --max-content-light 0:1000 --max-frame-light 0:400 \
              --chromaticity-coordinates 0:0.708,0.292,0.17,0.797,0.131,0.046 --white-colour-coordinates 0:0.3127,0.329 \
              --max-luminance 0:1000 --min-luminance 0:0.0001 --default-duration 0:24000/1001p --sync 0:84 /s/video.hevc \
@@ -249,6 +276,22 @@ mod tests {
         let line = mux.options().join(" ");
         assert!(line.contains("--video-tracks !1,3 /films/+a.mkv --track-order 1:0,0:0,1:2"), "{line}");
         assert!(!line.contains("--no-video"));
+    }
+
+    #[test]
+    fn a_file_with_times_keeps_them() {
+        let mut mux = mux();
+        mux.video.timing = Timing::Kept;
+        let line = mux.options().join(" ");
+        assert!(!line.contains("--default-duration") && !line.contains("--sync"), "{line}");
+    }
+
+    #[test]
+    fn a_ratio_is_given_as_such() {
+        let mut mux = mux();
+        mux.video.display = Some(Display::Ratio(16, 9));
+        let line = mux.options().join(" ");
+        assert!(line.contains(" --aspect-ratio 0:16/9 ") && !line.contains("--display-dimensions"), "{line}");
     }
 
     #[test]

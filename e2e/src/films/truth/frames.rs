@@ -7,10 +7,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::films::clip::{NUMBER_BITS, number_cell};
 use crate::films::hdr10plus;
-use crate::films::metadata::read_l1;
+use crate::films::metadata::{read_l1, read_l5};
 use crate::films::packets::{self, Packet, nal_type, nals};
 use crate::films::spec::FilmSpec;
 use crate::tool;
+
+use super::video;
 
 /// How far a result is from the film it was made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct WrongFrames {
     pub extra: u64,
     /// Decoded pictures that show another number than the one of their place (also counts missing or extra ones).
     pub wrong_pictures: u64,
+    /// Pictures whose RPU names another active area (level 5) than the film's.
+    pub wrong_areas: u64,
     /// Places in display order of the first few pictures with a fault of any kind.
     pub examples: Vec<u64>,
 }
@@ -32,7 +36,7 @@ pub struct WrongFrames {
 impl WrongFrames {
     /// No fault of any kind.
     pub fn is_clean(&self) -> bool {
-        self.wrong + self.missing + self.extra + self.wrong_pictures == 0
+        self.wrong + self.missing + self.extra + self.wrong_pictures + self.wrong_areas == 0
     }
 
     fn note(&mut self, place: u64) {
@@ -51,8 +55,9 @@ impl WrongFrames {
 /// # Errors
 /// A tool failed, or the file has no HEVC video.
 pub fn wrong_frames(result: &Path, spec: &FilmSpec) -> Result<WrongFrames> {
-    let mut shown = demux(result)?;
-    shown.sort_by_key(|p| p.display);
+    let joint = spec.recipe.steps_back().then(|| usize::try_from(spec.recipe.middle())).transpose()?;
+    let track = video::main(result)?;
+    let shown = in_order(demux(result, track)?, joint)?;
     let all: Vec<u64> = (0..spec.frame_count()).collect();
     let decodable = spec.decodable();
     let expected = if shown.len() == decodable.len() { &decodable } else { &all };
@@ -70,12 +75,15 @@ pub fn wrong_frames(result: &Path, spec: &FilmSpec) -> Result<WrongFrames> {
             Some(_) => {}
         }
         report.extra += rpus.len().saturating_sub(1) as u64;
-        if says != Some(Some(*number)) || rpus.len() > 1 {
+        let area = rpus.first().and_then(|rpu| read_l5(rpu).ok());
+        let wrong_area = area.is_some_and(|area| area != spec.expected_l5(*number));
+        report.wrong_areas += u64::from(wrong_area);
+        if says != Some(Some(*number)) || rpus.len() > 1 || wrong_area {
             report.note(packet.display);
         }
     }
 
-    let pictures = decoded_numbers(result, spec)?;
+    let pictures = decoded_numbers(result, track, spec)?;
     report.wrong_pictures = decodable.len().abs_diff(pictures.len()) as u64;
     for (place, _) in
         pictures.iter().zip(&decodable).enumerate().filter(|(_, (shows, number))| shows != number)
@@ -92,7 +100,7 @@ pub fn wrong_frames(result: &Path, spec: &FilmSpec) -> Result<WrongFrames> {
 /// A tool failed, or the file has no HEVC video.
 pub fn nal_counts(film: &Path) -> Result<BTreeMap<u8, u64>> {
     let mut counts = BTreeMap::new();
-    for packet in demux(film)? {
+    for packet in demux(film, video::main(film)?)? {
         nals(&packet.bytes).into_iter().for_each(|nal| *counts.entry(nal_type(nal)).or_default() += 1);
     }
     Ok(counts)
@@ -103,8 +111,7 @@ pub fn nal_counts(film: &Path) -> Result<BTreeMap<u8, u64>> {
 /// # Errors
 /// A tool failed, or the file has no HEVC video.
 pub fn rpus(film: &Path) -> Result<Vec<(u64, Vec<u8>)>> {
-    let mut packets = demux(film)?;
-    packets.sort_by_key(|p| p.display);
+    let packets = in_order(demux(film, video::main(film)?)?, None)?;
     let of = |p: &Packet| {
         let units = nals(&p.bytes).into_iter().filter(|n| nal_type(n) == 62);
         units.map(|n| (p.display, n.to_vec())).collect::<Vec<_>>()
@@ -117,24 +124,32 @@ pub fn rpus(film: &Path) -> Result<Vec<(u64, Vec<u8>)>> {
 /// # Errors
 /// A tool failed, or the file has no HEVC video.
 pub fn hdr10plus_numbers(film: &Path) -> Result<Vec<Option<u64>>> {
-    let mut packets = demux(film)?;
-    packets.sort_by_key(|p| p.display);
+    let packets = in_order(demux(film, video::main(film)?)?, None)?;
     Ok(packets.iter().map(|p| hdr10plus::number(&p.bytes)).collect())
 }
 
 /// The video packets of a Matroska file as Annex B, in decode order.
-fn demux(film: &Path) -> Result<Vec<Packet>> {
+fn demux(film: &Path, track: u64) -> Result<Vec<Packet>> {
     let dir = tempfile::tempdir().context("make a temporary folder")?;
     let mut command = tool::ffmpeg();
     command.current_dir(dir.path()).args(["-copyts", "-i"]).arg(tool::file_url(&tool::absolute(film)?));
     // Leading pictures of a first CRA are shown before it: copypriorss keeps them.
-    command.args(["-map", "0:v:0", "-c", "copy", "-copypriorss", "1", "-bsf:v", "hevc_mp4toannexb"]);
+    command.args([
+        "-map",
+        &format!("0:{track}"),
+        "-c",
+        "copy",
+        "-copypriorss",
+        "1",
+        "-bsf:v",
+        "hevc_mp4toannexb",
+    ]);
     command.args(["-f", "tee", &packets::tee("video")]);
     tool::run(&mut command)?;
     let mut packets = packets::read(dir.path(), "video")?;
     // ffmpeg's muxers move a pts that lies before its dts, which it does for leading pictures of a first CRA
     // (measured), so the times come from the demuxer alone.
-    let times = presentation_times(film)?;
+    let times = video::times(film, track)?;
     ensure!(
         times.len() == packets.len(),
         "{} packets but {} times in {}",
@@ -143,31 +158,27 @@ fn demux(film: &Path) -> Result<Vec<Packet>> {
         film.display()
     );
     packets.iter_mut().zip(times).for_each(|(packet, pts)| packet.pts = pts);
-    packets::rank(&mut packets)?;
     Ok(packets)
 }
 
-/// The time stamps of the first video track's packets, in ms and decode order.
-fn presentation_times(film: &Path) -> Result<Vec<i64>> {
-    let mut command = tool::ffprobe();
-    command.args(["-select_streams", "v:0", "-show_entries", "packet=pts", "-of", "csv=p=0", "-i"]);
-    let text = String::from_utf8(tool::run(command.arg(tool::file_url(film)))?).context("packet list")?;
-    let field =
-        |line: &str| line.trim_end_matches(',').parse().with_context(|| format!("time stamp {line:?}"));
-    text.lines().filter(|l| !l.is_empty()).map(field).collect()
+/// Display order, by time; where the clock steps back at a joint (a place in decode order), before and after it.
+fn in_order(mut packets: Vec<Packet>, joint: Option<usize>) -> Result<Vec<Packet>> {
+    let joint = joint.unwrap_or_default().min(packets.len());
+    let (before, after) = packets.split_at_mut(joint);
+    packets::rank(before)?;
+    packets::rank(after)?;
+    after.iter_mut().for_each(|packet| packet.display += joint as u64);
+    packets.sort_by_key(|p| p.display);
+    Ok(packets)
 }
 
 /// Decodes the film and reads the number painted into each picture, in output order.
-fn decoded_numbers(film: &Path, spec: &FilmSpec) -> Result<Vec<u64>> {
+fn decoded_numbers(film: &Path, track: u64, spec: &FilmSpec) -> Result<Vec<u64>> {
     let cell = number_cell(spec.recipe.width);
     let (width, top) = (cell * NUMBER_BITS, spec.recipe.letterbox);
     let mut command = tool::ffmpeg();
-    command.arg("-i").arg(tool::file_url(&tool::absolute(film)?)).args([
-        "-map",
-        "0:v:0",
-        "-fps_mode",
-        "passthrough",
-    ]);
+    command.arg("-i").arg(tool::file_url(&tool::absolute(film)?));
+    command.args(["-map", &format!("0:{track}"), "-fps_mode", "passthrough"]);
     let filter = format!("crop={width}:{cell}:0:{top},format=gray,scale={NUMBER_BITS}:1:flags=area");
     command.args(["-vf", &filter, "-f", "rawvideo", "pipe:1"]);
     let squares = tool::run(&mut command)?;

@@ -5,21 +5,9 @@ use std::collections::BTreeMap;
 use common::broker::FailedQueue;
 use common::job::{FailureReport, JobId, JobMessage};
 use common::share::{Folder, ShareState};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::render::safe;
-
-/// The content of `failed/<job>.json`: the report, and whether a person dropped its dead letter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Marker {
-    #[serde(flatten)]
-    pub report: FailureReport,
-    /// When `failed discard` was used on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub discarded_at: Option<jiff::Timestamp>,
-}
 
 /// One film.
 #[derive(Debug, Clone)]
@@ -52,34 +40,26 @@ impl Item {
 ///
 /// A letter beats its report on the share; reports of malformed messages have no job and so no file there.
 pub(super) fn read(share: &ShareState, queue: Option<&FailedQueue>) -> Result<Vec<Item>, Failure> {
-    let mut markers: BTreeMap<JobId, Marker> = BTreeMap::new();
-    let listing = share.list::<Value>(Folder::Failed)?;
-    for (id, value) in listing.entries {
-        match serde_json::from_value(value) {
-            Ok(marker) => {
-                markers.insert(id, marker);
-            }
-            Err(e) => eprintln!("warning: failed/{id}.json is no report: {e}"),
-        }
-    }
+    let listing = share.list::<FailureReport>(Folder::Failed)?;
+    let mut reports: BTreeMap<JobId, FailureReport> = listing.entries.into_iter().collect();
     for warning in &listing.warnings {
         eprintln!("warning: {}", safe(warning));
     }
     let mut items = Vec::new();
     for (number, entry) in queue.into_iter().flat_map(FailedQueue::entries) {
-        let marker = entry.id.parse().ok().and_then(|id: JobId| markers.remove(&id));
-        let on_share = marker.is_some();
-        let report = entry.report.clone().or_else(|| marker.map(|m| m.report));
+        let shared = entry.id.parse().ok().and_then(|id: JobId| reports.remove(&id));
+        let on_share = shared.is_some();
+        let report = entry.report.clone().or(shared);
         let job = entry.job.clone().or_else(|| report.as_ref().and_then(|r| r.job.clone()));
         let (id, raw) = (entry.id.clone(), entry.raw.clone());
         items.push(Item { id, job, report, letter: Some(number), raw, on_share, discarded: false });
     }
-    for (id, marker) in markers {
+    for (id, report) in reports {
         items.push(Item {
             id: id.to_string(),
-            job: marker.report.job.clone(),
-            discarded: marker.discarded_at.is_some(),
-            report: Some(marker.report),
+            job: report.job.clone(),
+            discarded: report.discarded_at.is_some(),
+            report: Some(report),
             letter: None,
             raw: Vec::new(),
             on_share: true,

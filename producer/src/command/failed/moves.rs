@@ -6,7 +6,7 @@ use common::job::{FailureCode, FailureReport};
 use common::share::{Folder, ShareState};
 use serde::Serialize;
 
-use super::item::{self, Item, Marker};
+use super::item::{self, Item};
 use crate::cli::Pick;
 use crate::command::Context;
 use crate::exit::{Exit, Failure};
@@ -85,7 +85,7 @@ pub(super) async fn discard(
 /// Writes the report with its mark, also where only the dead letter was left.
 fn mark(item: &Item, share: &ShareState) -> Result<(), Failure> {
     let (Some(id), Some(job)) = (item.job_id(), &item.job) else { return Ok(()) };
-    let report = item.report.clone().unwrap_or_else(|| FailureReport {
+    let mut report = item.report.clone().unwrap_or_else(|| FailureReport {
         v: 1,
         job: Some(job.clone()),
         code: FailureCode::Poison,
@@ -100,9 +100,10 @@ fn mark(item: &Item, share: &ShareState) -> Result<(), Failure> {
         at: jiff::Timestamp::now(),
         log: None,
         raw: None,
+        discarded_at: None,
     });
-    let marker = Marker { report, discarded_at: Some(jiff::Timestamp::now()) };
-    share.write(Folder::Failed, id, &marker)?;
+    report.discarded_at = Some(jiff::Timestamp::now());
+    share.write(Folder::Failed, id, &report)?;
     share.remove(Folder::Queued, id)?;
     Ok(())
 }

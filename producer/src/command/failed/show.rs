@@ -116,6 +116,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             log: Some("logs/x/3.log".into()),
             raw: None,
+            discarded_at: None,
         };
         let item = Item {
             id: job.id.to_string(),

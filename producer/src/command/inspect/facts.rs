@@ -1,34 +1,65 @@
-//! What is known about one file, for people and for scripts.
+//! What is known about one file, every figure of it; scripts get it as it stands here.
 
 use std::path::Path;
 
-use common::job::FailureCode;
+use common::job::{FailureCode, Recipe};
 use common::media::{self, Decision};
-use dovi::film::{Counts, Evidence, FilmIndex, Hdr10, Rate, Rule, Sample, ScanError};
+use dovi::film::{Counts, Evidence, FilmIndex, Hdr10, Rate, Sample, ScanError, Verdict, grouped};
+use dovi::params::Vui;
 use serde::Serialize;
 
-use crate::render::{bytes, nits, safe, safe_path};
+use crate::render::{safe, safe_path};
 
 /// The answer about one file.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "inspect")]
 pub(super) struct Facts {
-    path: String,
-    size: Option<u64>,
+    pub path: String,
+    pub size: Option<u64>,
     /// `MEL`, `FEL`, `P8.1`, `truncated`, …
-    verdict: String,
-    /// What a scan with the default recipe does: `queue` or `skip`.
-    action: &'static str,
+    pub verdict: String,
+    /// What a scan does with it: `queue` or `skip`.
+    pub action: &'static str,
     pub code: Option<FailureCode>,
-    reason: String,
+    /// Why, with the evidence; for a film that is left alone, and could be allowed, also by which setting.
+    pub reason: String,
+    /// What a person may do about a film that is left alone.
+    pub advice: Option<String>,
     /// `sample`: some places were read; `full`: every frame counted; `none`: it could not be understood.
-    read: &'static str,
-    frames: u64,
-    video: Option<String>,
-    evidence: Option<Evidence>,
-    hdr10: Option<Hdr10>,
-    counts: Option<Counts>,
-    notes: Vec<String>,
+    pub read: &'static str,
+    /// Frames looked at.
+    pub frames: u64,
+    /// How sure the verdict is, in words.
+    pub sure: Option<String>,
+    pub video: Option<Video>,
+    pub evidence: Option<Evidence>,
+    pub hdr10: Option<Hdr10>,
+    /// Frames with HDR10+ metadata among those looked at.
+    pub hdr10plus: u64,
+    pub counts: Option<Counts>,
+    /// Contradictions and oddities; none of them stops a conversion.
+    pub notes: Vec<String>,
+}
+
+/// The base layer.
+#[derive(Debug, Serialize)]
+pub(super) struct Video {
+    pub track_number: u64,
+    /// Position among all tracks, as mkvmerge counts.
+    pub track_id: usize,
+    pub width: u32,
+    pub height: u32,
+    pub bit_depth: Option<u8>,
+    pub chroma_format_idc: Option<u8>,
+    pub vui: Option<Vui>,
+    /// Exact; none if it varies, or if only samples were read.
+    pub frame_rate: Option<(u32, u32)>,
+    pub variable_rate: Option<bool>,
+    pub start_ns: Option<i64>,
+    /// Declared.
+    pub duration_ns: Option<u64>,
+    /// Number of the track with the enhancement layer, if that is another one.
+    pub el_track: Option<u64>,
 }
 
 impl Facts {
@@ -40,11 +71,14 @@ impl Facts {
             action: "skip",
             code: None,
             reason: String::new(),
+            advice: None,
             read: "none",
             frames: 0,
+            sure: None,
             video: None,
             evidence: None,
             hdr10: None,
+            hdr10plus: 0,
             counts: None,
             notes: Vec::new(),
         }
@@ -52,9 +86,12 @@ impl Facts {
 
     /// The file itself could not be read.
     pub fn unread(mut self, code: FailureCode, why: &str) -> Self {
-        self.verdict =
-            if code == FailureCode::SourceMissing { "missing".into() } else { "unreadable".into() };
+        let missing = code == FailureCode::SourceMissing;
+        self.verdict = if missing { "missing" } else { "unreadable" }.to_owned();
         (self.code, self.reason) = (Some(code), safe(why));
+        // The code's own hint is for films that were queued.
+        let hint = if missing { "Check the spelling; quote names with spaces." } else { code.hint() };
+        self.advice = Some(hint.to_owned());
         self
     }
 
@@ -62,152 +99,94 @@ impl Facts {
     pub fn refused(mut self, error: &ScanError) -> Self {
         let (word, decision) = media::refused(error);
         word.clone_into(&mut self.verdict);
-        self.decide(&decision);
+        self.decide(decision);
         self
     }
 
     /// Some places were read.
-    pub fn sampled(mut self, s: &Sample, (verdict, decision): (String, Decision)) -> Self {
+    pub fn sampled(mut self, s: &Sample, recipe: &Recipe) -> Self {
+        let (verdict, decision) = media::decide_sample(s, recipe);
         (self.verdict, self.read, self.frames) = (verdict, "sample", s.frames);
-        self.decide(&decision);
-        self.video = Some(format!("{}x{}, track {}", s.width, s.height, s.track_id));
-        self.notes(&s.evidence, &s.hdr10);
-        self.notes.extend(s.unreadable.iter().map(|u| format!("could not be read: {u}")));
+        self.decide(decision);
+        let track = s.header.tracks.get(s.track_id);
+        self.video = Some(Video {
+            track_number: track.map_or(0, |t| t.number),
+            track_id: s.track_id,
+            width: s.width,
+            height: s.height,
+            bit_depth: s.sps.as_ref().map(|s| s.bit_depth_luma),
+            chroma_format_idc: s.sps.as_ref().map(|s| s.chroma_format_idc),
+            vui: s.sps.as_ref().and_then(|s| s.vui),
+            frame_rate: None,
+            variable_rate: None,
+            start_ns: None,
+            duration_ns: s.duration_ns,
+            el_track: s.el_track,
+        });
+        self.found(s.verdict, &s.evidence, &s.hdr10);
+        self.hdr10plus = s.hdr10plus;
+        let lacking = s.frames.saturating_sub(s.rpus);
+        if s.rpus > 0 && lacking > 0 && s.el_track.is_none() {
+            self.notes.push(format!("without rpu: {lacking} of the {} frames looked at", grouped(s.frames)));
+        }
+        self.notes.extend(s.unreadable.iter().map(|u| safe(&format!("could not be read: {}", u.text))));
         self
     }
 
     /// Everything was read.
-    pub fn scanned(mut self, i: &FilmIndex, decision: &Decision) -> Self {
+    pub fn scanned(mut self, i: &FilmIndex, recipe: &Recipe) -> Self {
         (self.verdict, self.read, self.frames) = (i.verdict.to_string(), "full", i.frames);
-        self.decide(decision);
+        self.decide(media::decide_film(i, recipe));
         let v = &i.video;
-        let rate = match v.rate {
-            Rate::Cfr { num, den } => format!("{:.3} fps", f64::from(num) / f64::from(den)),
-            Rate::Vfr => "variable frame rate".to_owned(),
-        };
-        self.video =
-            Some(format!("{}x{}, {} bit, {rate}, track {}", v.width, v.height, v.bit_depth, v.track_id));
-        self.notes(&i.evidence, &i.hdr10);
-        let c = &i.counts;
-        for (n, what) in [
-            (c.missing, "frames without RPU"),
-            (c.duplicate, "frames with the same RPU twice"),
-            (c.not_last, "frames whose RPU is not last"),
-            (c.not_output, "frames that a decoder does not show"),
-            (c.hdr10plus, "frames with HDR10+"),
-        ] {
-            if n > 0 {
-                self.notes.push(format!("{n} {what}"));
-            }
+        self.video = Some(Video {
+            track_number: v.track_number,
+            track_id: v.track_id,
+            width: v.width,
+            height: v.height,
+            bit_depth: Some(v.bit_depth),
+            chroma_format_idc: Some(v.chroma_format_idc),
+            vui: v.vui,
+            frame_rate: match v.rate {
+                Rate::Cfr { num, den } => Some((num, den)),
+                Rate::Vfr => None,
+            },
+            variable_rate: Some(v.rate == Rate::Vfr),
+            start_ns: Some(v.start_ns),
+            duration_ns: i.header.duration_ns,
+            el_track: v.el_track.map(|el| el.track_number),
+        });
+        self.found(i.verdict, &i.evidence, &i.hdr10);
+        self.hdr10plus = i.counts.hdr10plus;
+        self.notes = media::notices(i).iter().map(|n| safe(n)).collect();
+        if i.counts.missing > 0 && i.counts.rpus > 0 && self.code != Some(FailureCode::RpuMissing) {
+            let first: Vec<String> = i.counts.missing_first.iter().take(4).map(u64::to_string).collect();
+            self.notes.push(format!(
+                "frames without rpu: {} (at most {} in a row; frame {}{})",
+                grouped(i.counts.missing),
+                i.counts.missing_longest_run,
+                first.join(", "),
+                if i.counts.missing > 4 { ", …" } else { "" }
+            ));
         }
-        self.counts = Some(c.clone());
+        self.counts = Some(i.counts.clone());
         self
     }
 
-    fn decide(&mut self, decision: &Decision) {
-        self.reason = safe(decision.reason());
-        match decision {
-            Decision::Queue { .. } => self.action = "queue",
-            Decision::Skip { code, .. } => (self.action, self.code) = ("skip", Some(*code)),
+    fn decide(&mut self, decision: Decision) {
+        self.reason = safe(&decision.reason());
+        if let Decision::Skip(refusal) = decision {
+            (self.action, self.code) = ("skip", Some(refusal.code));
+            self.advice = Some(safe(&refusal.advice));
+        } else {
+            self.action = "queue";
         }
     }
 
-    fn notes(&mut self, evidence: &Evidence, hdr10: &Hdr10) {
+    fn found(&mut self, verdict: Verdict, evidence: &Evidence, hdr10: &Hdr10) {
+        let more = evidence.may_still_find(verdict).map_or(String::new(), |more| format!("; {more}"));
+        self.sure = Some(format!("{}{more}", evidence.certainty()));
         self.notes.extend(evidence.notes.iter().chain(&hdr10.disagreements).map(|n| safe(n)));
         self.evidence = Some(evidence.clone());
         self.hdr10 = Some(hdr10.clone());
-    }
-
-    /// For people.
-    pub fn lines(&self) -> Vec<String> {
-        let size = self.size.map(|s| format!("  ({})", bytes(s))).unwrap_or_default();
-        let mut lines = vec![format!("{}{size}", self.path)];
-        let mut add = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
-        add("verdict", self.verdict.clone());
-        match self.code {
-            Some(code) => add("skip", format!("{} ({code})", self.reason)),
-            None => add("queue", self.reason.clone()),
-        }
-        if let Some(code) = self.code.filter(|_| self.read == "none") {
-            // The code's own hint is for films that were queued.
-            let missing = code == FailureCode::SourceMissing;
-            add(
-                "hint",
-                if missing { "Check the spelling; quote names with spaces." } else { code.hint() }.to_owned(),
-            );
-        }
-        match self.read {
-            "sample" => {
-                add("sure", format!("{} frames were looked at; --full looks at all of them", self.frames));
-            }
-            "full" => add("sure", format!("all {} frames were looked at", self.frames)),
-            _ => {}
-        }
-        if let Some(video) = &self.video {
-            add("video", video.clone());
-        }
-        if let Some(e) = &self.evidence {
-            add("evidence", safe(&e.summary()));
-            for rule in &e.rules {
-                add("", rule_in_words(*rule, e));
-            }
-            if let Some(claim) = &e.claim {
-                add("container", format!("says Profile {}, compatibility {}", claim.profile, claim.compat));
-            }
-        }
-        if let Some(h) = &self.hdr10 {
-            let mastering = h
-                .mdcv
-                .as_ref()
-                .map(|m| format!("mastered at {}", nits(f64::from(m.max_luminance) / 10_000.0)));
-            let light = h.cll.as_ref().map(|c| format!("MaxCLL {}, MaxFALL {}", c.max_cll, c.max_fall));
-            let all: Vec<String> = mastering.into_iter().chain(light).collect();
-            add("hdr10", if all.is_empty() { "no static metadata".into() } else { all.join(", ") });
-        }
-        for note in &self.notes {
-            add("note", note.clone());
-        }
-        lines
-    }
-}
-
-fn rule_in_words(rule: Rule, e: &Evidence) -> String {
-    let n = |v: Option<f64>| v.map(nits).unwrap_or_default();
-    match rule {
-        Rule::R1 => format!(
-            "R1: the base layer was mastered at {}, the metadata is for {}",
-            n(e.bl_mdl_nits),
-            n(e.rpu_mdl_nits)
-        ),
-        Rule::R2 => format!(
-            "R2: {} frames in a row go up to {}, the base layer to {}",
-            e.longest_over,
-            n(e.max_l1_nits),
-            nits(e.bl_peak_nits)
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_nothing_says_what_to_do() {
-        let facts = Facts::new(Path::new("/none/a\x1b.mkv"))
-            .unread(FailureCode::SourceMissing, "there is no such file");
-        let lines = facts.lines();
-        assert_eq!(lines[0], "/none/a\\u{1b}.mkv");
-        assert_eq!(lines[1], "  verdict   missing");
-        assert_eq!(lines[2], "  skip      there is no such file (source.missing)");
-        assert!(lines[3].starts_with("  hint      "), "{lines:?}");
-        assert_eq!(serde_json::to_value(&facts).unwrap()["code"], "source.missing");
-    }
-
-    #[test]
-    fn the_rules_are_explained_with_their_figures() {
-        let e = Evidence { bl_mdl_nits: Some(1000.0), rpu_mdl_nits: Some(3999.7), ..Evidence::default() };
-        let text = rule_in_words(Rule::R1, &e);
-        assert_eq!(text, "R1: the base layer was mastered at 1000 nits, the metadata is for 4000 nits");
     }
 }

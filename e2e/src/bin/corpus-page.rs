@@ -1,0 +1,5 @@
+//! Prints docs/CORPUS.md.
+
+fn main() {
+    print!("{}", e2e::films::page());
+}

@@ -41,10 +41,9 @@ fn policies_decide_and_say_which_setting_it_is() {
     let mut task = bench.task(&expanding, Mode::Copy);
     task.recipe.fel_expanding = FelPolicy::Allow;
     let forced = convert(task).unwrap();
-    assert!(
-        forced.certificate.holds()
-            && forced.certificate.notices.iter().any(|n| n.contains("enhancement layer"))
-    );
+    let certificate = &forced.certificate;
+    let told = certificate.notices.iter().any(|n| n.contains("enhancement layer"));
+    assert!(certificate.holds() && told, "{certificate:#?}");
 
     fs::remove_file(&forced.target).unwrap();
     let fel = film(&bench, &FilmSpec::new("fel", Layers::Fel).frames(72));

@@ -28,9 +28,12 @@ pub struct TrackDigest {
     pub mean_pts_ns: Option<i64>,
     /// Sum of the durations that are written with the frames, as those of subtitles are.
     pub shown_ns: u64,
-    /// Frames with the timestamp of the frame before: laced ones of a track without frame durations. Their real times,
-    /// and with them the last and the mean, are later by up to a lace.
+    /// Frames with the timestamp of the frame before in the same block: laced ones of a track without frame durations. Their
+    /// real times, and with them the last and the mean, are later by up to a lace.
     pub untimed: u64,
+    /// Frames with the timestamp of the frame before in a block of their own. Such are usual where frames are shorter than
+    /// the timestamps' unit, as those of TrueHD are; elsewhere their times are lost.
+    pub stacked: u64,
 }
 
 /// Builds a [`TrackDigest`].
@@ -39,7 +42,8 @@ pub(crate) struct TrackFold {
     hasher: blake3::Hasher,
     pts_sum: i128,
     default_duration_ns: Option<u64>,
-    previous_ns: Option<i64>,
+    /// Timestamp and block of the frame before.
+    previous: Option<(i64, u64)>,
 }
 
 impl TrackFold {
@@ -64,9 +68,10 @@ impl TrackFold {
             mean_pts_ns: None,
             shown_ns: 0,
             untimed: 0,
+            stacked: 0,
         };
         let default_duration_ns = track.default_duration_ns;
-        Self { digest, hasher: blake3::Hasher::new(), pts_sum: 0, default_duration_ns, previous_ns: None }
+        Self { digest, hasher: blake3::Hasher::new(), pts_sum: 0, default_duration_ns, previous: None }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -79,7 +84,13 @@ impl TrackFold {
         self.digest.bytes += frame.len() as u64;
         self.digest.first_pts_ns.get_or_insert(block.pts_ns);
         self.digest.last_pts_ns = self.digest.last_pts_ns.max(Some(block.pts_ns));
-        self.digest.untimed += u64::from(self.previous_ns.replace(block.pts_ns) == Some(block.pts_ns));
+        if let Some((_, before)) =
+            self.previous.replace((block.pts_ns, block.offset)).filter(|p| p.0 == block.pts_ns)
+        {
+            let count =
+                if before == block.offset { &mut self.digest.untimed } else { &mut self.digest.stacked };
+            *count += 1;
+        }
         self.pts_sum += i128::from(block.pts_ns);
         if self.default_duration_ns.is_none() {
             self.digest.shown_ns = self.digest.shown_ns.saturating_add(block.duration_ns.unwrap_or(0));

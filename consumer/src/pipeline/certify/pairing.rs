@@ -59,6 +59,7 @@ mod tests {
             mean_pts_ns: None,
             shown_ns: 0,
             untimed: 0,
+            stacked: 0,
         }
     }
 

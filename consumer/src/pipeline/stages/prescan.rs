@@ -34,7 +34,11 @@ pub fn judge(context: &Context, task: &FilmTask, mut index: FilmIndex) -> Result
     if let Some(refused) = refusal(&index, &task.recipe) {
         return Err(refused);
     }
-    let seen = media::notices(&index);
+    let mut seen = media::notices(&index);
+    if index.evidence.fel_rpus > 0 {
+        // What is lost is said in the certificate too.
+        seen.push(media::decide(index.verdict, &index.evidence, &task.recipe).reason());
+    }
     let mut notices = fill(&mut index, &task.recipe)?;
     notices.extend(seen);
     for notice in &notices {

@@ -1,6 +1,6 @@
 //! Files that are not what they should be.
 
-use crate::films::spec::{Container, FileDamage, FilmSpec, Layers};
+use crate::films::spec::{Container, FileDamage, FilmSpec, Layers, Sound};
 
 pub(super) fn films() -> Vec<FilmSpec> {
     let mel = |name| FilmSpec::new(name, Layers::Mel);
@@ -22,6 +22,10 @@ pub(super) fn films() -> Vec<FilmSpec> {
         mel("hole-in-picture")
             .file_damage(FileDamage::HoleInPicture, "source.damaged")
             .shows("3000 zero bytes in a picture"),
+        mel("sound-no-duration")
+            .sound(Sound::NoDuration)
+            .fails("proof.tracks")
+            .shows("laced FLAC without frame durations: mkvmerge would lose the times inside each lace"),
         mel("hole-in-sound")
             .file_damage(FileDamage::HoleInSound, "proof.tracks")
             .verdict_stays("MEL")

@@ -24,11 +24,8 @@ pub(super) fn tracks() -> Vec<Edge> {
         by_films("gaps in the sound at branch points", "copied as they are", &["truehd-gap"]),
         by_films(
             "laced sound whose frames have no duration in the container",
-            "a known fault: mkvmerge gives all FLAC frames of a lace the time of their block (measured)",
-            &[],
-        )
-        .not_covered(
-            "the result's sound is off by up to a lace and the proof lets it pass; it should be refused",
+            "refused: mkvmerge gives all FLAC frames of a lace the time of their block (measured)",
+            &["sound-no-duration"],
         ),
         by_films(
             "name, language, flags and display size of the video track, chapters, tags, attachments",

@@ -100,6 +100,20 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// Preset names from fastest to slowest: x265's. The other encoders' presets follow from them.
+    pub const PRESETS: [&str; 10] = [
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+        "placebo",
+    ];
+
     /// A digest over every field: equal recipes have equal digests, whatever order their settings were written in.
     pub fn digest(&self) -> String {
         // Struct fields serialise in declaration order, so this text is canonical.
@@ -127,26 +141,14 @@ impl Recipe {
     /// # Errors
     /// A sentence that names the setting, the value and what is allowed.
     pub fn validate(&self) -> Result<(), String> {
-        const PRESETS: [&str; 10] = [
-            "ultrafast",
-            "superfast",
-            "veryfast",
-            "faster",
-            "fast",
-            "medium",
-            "slow",
-            "slower",
-            "veryslow",
-            "placebo",
-        ];
         if !(0.0..=51.0).contains(&self.crf) {
             return Err(format!("recipe.crf is {}, allowed is 0 to 51", self.crf));
         }
-        if !PRESETS.contains(&self.preset.as_str()) {
+        if !Self::PRESETS.contains(&self.preset.as_str()) {
             return Err(format!(
                 "recipe.preset is {:?}, allowed is one of {}",
                 self.preset,
-                PRESETS.join(", ")
+                Self::PRESETS.join(", ")
             ));
         }
         if !(0.0..=100.0).contains(&self.max_missing_rpu_percent) {

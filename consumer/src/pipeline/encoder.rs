@@ -143,24 +143,11 @@ pub(super) fn hint(encoder: Encoder, vaapi_device: &Path) -> String {
 mod tests {
     use super::*;
 
-    const PRESETS: [&str; 10] = [
-        "ultrafast",
-        "superfast",
-        "veryfast",
-        "faster",
-        "fast",
-        "medium",
-        "slow",
-        "slower",
-        "veryslow",
-        "placebo",
-    ];
-
     #[test]
     fn presets_keep_their_order_in_every_encoder() {
-        assert_eq!(PRESETS.map(nvenc_preset), [1, 1, 2, 2, 3, 4, 5, 6, 7, 7]);
+        assert_eq!(Recipe::PRESETS.map(nvenc_preset), [1, 1, 2, 2, 3, 4, 5, 6, 7, 7]);
         let names = ["veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
-        let steps = PRESETS.map(|p| names.iter().position(|n| *n == qsv_preset(p)).unwrap());
+        let steps = Recipe::PRESETS.map(|p| names.iter().position(|n| *n == qsv_preset(p)).unwrap());
         assert!(steps.is_sorted() && steps[0] == 0 && steps[9] == 6, "{steps:?}");
     }
 

@@ -14,7 +14,7 @@ setup: ## Install ffmpeg, mkvtoolnix, RabbitMQ's programs and Rust where they ar
 	@deploy/setup-debian.sh
 
 demo: setup ## Convert a made-up library with two workers through a private broker and show the result
-	@cargo build --release --locked -p producer -p consumer -p e2e --bins
+	@cargo build --release --locked -p producer -p consumer -p e2e --bin dovi-producer --bin dovi-consumer --bin demo
 	@exec target/release/demo $(if $(LIBRARY),--library "$(LIBRARY)") $(ARGS)
 
 test: setup ## Format, lints, and every test with real tools and a private broker
@@ -37,5 +37,5 @@ docs: setup ## Make the generated pages of docs/ again
 	@cargo run -q --locked -p e2e --bin corpus-page >docs/.page && mv docs/.page docs/CORPUS.md
 
 bench: setup ## Measure against the way people convert by hand, and write the tables of docs/PERFORMANCE.md
-	@cargo build --release --locked -p e2e --bins
+	@cargo build --release --locked -p e2e --bin bench --bin consumer-under-test --bin producer-under-test
 	@exec target/release/bench --page docs/PERFORMANCE.md --json target/bench.json $(ARGS)

@@ -14,6 +14,8 @@ use e2e::demo::{Checked, Daemon, FilmState, Fleet, Line, Programs, Recipe, State
 use e2e::films::{FilmSet, FilmSpec, LibraryOptions, Outcome, make_library, truth};
 use tokio_util::sync::CancellationToken;
 
+/// The film whose disk goes bad between scan and work.
+const ROTTING: &str = "Ember District (2014)/Ember District (2014) - 2160p.mkv";
 const AFTER_HELP: &str = "\
 The folder is emptied at the start of each run, if an earlier run made it. What was converted from your own films is
 never removed: run it again with the same --library and it goes on with what is missing.";
@@ -144,6 +146,10 @@ async fn with_broker(
             );
         }
     }
+    if !workspace.is_own_library() {
+        rot(&workspace.library().join(ROTTING))?;
+        println!("\n  Now the disk loses 3000 bytes of {ROTTING:?}; size and date stay as they were.");
+    }
     let share = ShareState::new(workspace.share());
     let mut fleet = Fleet::queued(share)?;
 
@@ -215,7 +221,7 @@ async fn make_films(dir: PathBuf, stop: &CancellationToken) -> Result<Vec<FilmSp
     let options = LibraryOptions { set: FilmSet::Demo, ..LibraryOptions::default() };
     let making = tokio::task::spawn_blocking(move || {
         let specs = make_library(&dir, &options)?;
-        add_a_scratched_film(&dir, &specs)?;
+        add_the_rotting_film(&dir, &specs)?;
         anyhow::Ok((specs, dir))
     });
     let (specs, dir) = tokio::select! {
@@ -226,14 +232,21 @@ async fn make_films(dir: PathBuf, stop: &CancellationToken) -> Result<Vec<FilmSp
     Ok(specs)
 }
 
-/// A rip of a scratched disc: one film again, with a hole in the middle. The scan looks at some places only and may well
-/// queue it; the worker reads everything.
-fn add_a_scratched_film(library: &Path, specs: &[FilmSpec]) -> Result<()> {
+/// One film again, which will be damaged once it is queued.
+fn add_the_rotting_film(library: &Path, specs: &[FilmSpec]) -> Result<()> {
     let good = specs.iter().find(|s| s.expected.outcome == Outcome::Done).context("a film to spoil")?;
-    let spoiled = library.join("Ember District (2014)/Ember District (2014) - 2160p.mkv");
-    std::fs::create_dir_all(spoiled.parent().context("a folder for it")?)?;
-    let size = std::fs::copy(library.join(&good.path), &spoiled)?;
-    std::fs::OpenOptions::new().write(true).open(&spoiled)?.write_all_at(&[0; 3000], size * 45 / 100)?;
+    let rotting = library.join(ROTTING);
+    std::fs::create_dir_all(rotting.parent().context("a folder for it")?)?;
+    std::fs::copy(library.join(&good.path), &rotting)?;
+    Ok(())
+}
+
+/// A hole in the middle, such as a dying disk leaves: the worker that reads everything is the first to see it.
+fn rot(film: &Path) -> Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).open(film)?;
+    let meta = file.metadata()?;
+    file.write_all_at(&[0; 3000], meta.len() * 45 / 100)?;
+    file.set_modified(meta.modified()?)?;
     Ok(())
 }
 

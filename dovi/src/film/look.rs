@@ -32,6 +32,16 @@ pub(super) struct Span {
     pub(super) whole: bool,
 }
 
+/// How much is enough in one place.
+#[derive(Debug)]
+pub(super) struct Quota {
+    /// Frames of the base layer.
+    pub(super) frames: u64,
+    /// So many will do once `bytes` of them and of their enhancement layer were read.
+    pub(super) least: u64,
+    pub(super) bytes: u64,
+}
+
 /// A track that may be the enhancement layer.
 struct Layer {
     number: u64,
@@ -101,15 +111,15 @@ impl Look {
         self.l1_max.push(None);
     }
 
-    /// Reads until `wanted` further frames of the base layer were seen; true if the film ended before.
+    /// Reads until enough further frames of the base layer were seen; true if the film ended before.
     pub(super) fn read<R: Read + Seek>(
         &mut self,
         reader: &mut MatroskaReader<R>,
-        wanted: u64,
+        quota: &Quota,
     ) -> Result<bool, ScanError> {
         let mut place: Vec<(i64, Option<u16>)> = Vec::new();
         let mut times: Vec<i64> = Vec::new();
-        let result = self.read_place(reader, wanted, &mut place, &mut times);
+        let result = self.read_place(reader, quota, &mut place, &mut times);
         place.sort_unstable_by_key(|(pts, _)| *pts);
         self.l1_max.extend(place.into_iter().map(|(_, l1)| l1));
         if let (None, Some(first), Some(last)) = (self.head, times.iter().min(), times.iter().max()) {
@@ -121,20 +131,25 @@ impl Look {
     fn read_place<R: Read + Seek>(
         &mut self,
         reader: &mut MatroskaReader<R>,
-        wanted: u64,
+        quota: &Quota,
         place: &mut Vec<(i64, Option<u16>)>,
         times: &mut Vec<i64>,
     ) -> Result<bool, ScanError> {
         let mut buf = Vec::new();
-        let goal = self.frames + wanted;
-        let mut blocks = 0u64;
-        while self.frames < goal && blocks < MAX_BLOCKS {
+        let before = self.frames;
+        let (mut blocks, mut bytes) = (0u64, 0u64);
+        while blocks < MAX_BLOCKS {
+            let frames = self.frames - before;
+            if frames >= quota.frames || frames >= quota.least && bytes >= quota.bytes {
+                break;
+            }
             let mut want = |track| {
                 blocks += 1;
                 track == self.bl || self.layers.iter().any(|l| l.number == track)
             };
             let Some(block) = reader.next_block(&mut want, &mut buf)? else { return Ok(true) };
             self.furthest = self.furthest.max(block.offset);
+            bytes += buf.len() as u64;
             let found = if block.track == self.bl {
                 times.push(block.pts_ns);
                 self.base(&block, &buf)?

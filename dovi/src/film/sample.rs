@@ -3,7 +3,7 @@ use std::io::{Read, Seek};
 
 use super::{
     Evidence, Hdr10, ScanError, Verdict,
-    look::{Look, Span},
+    look::{Look, Quota, Span},
     select::select,
 };
 use crate::{
@@ -11,11 +11,13 @@ use crate::{
     params::Sps,
 };
 
-/// Frames at the start.
-const HEAD_FRAMES: u64 = 48;
-/// Places after it, and frames at each.
+/// Looked at in the beginning.
+const HEAD: Quota = Quota { frames: 48, least: 12, bytes: 1 << 20 };
+/// Places after it, and what is looked at in each. Neighbouring frames are of one shot and say the same, so that the
+/// many megabytes which 24 frames of a disc are would be read for nothing (measured: 53 verdicts per second instead
+/// of several hundred, on a warm cache).
 const PLACES: usize = 10;
-const PLACE_FRAMES: u64 = 24;
+const PLACE: Quota = Quota { frames: 24, least: 3, bytes: 256 << 10 };
 /// Small reads suit sampling: most of a large buffer would be thrown away at the next seek.
 const BUFFER: usize = 128 << 10;
 
@@ -68,8 +70,8 @@ pub struct Unreadable {
     pub certain: bool,
 }
 
-/// Looks at the header, the first 48 frames and 24 frames at each of about ten places. Films without any RPU at the
-/// start and without a Dolby Vision record are not looked at further.
+/// Looks at the header, the first 48 frames and 24 frames at each of about ten places; at fewer, but 12 and 3, where
+/// frames are large. Films without any RPU at the start and without a Dolby Vision record are not looked at further.
 ///
 /// # Errors
 /// If the header, the selection of the film, or the first frames fail. A truncated file is no error here as long as
@@ -80,7 +82,7 @@ pub fn sample<R: Read + Seek>(source: R) -> Result<Sample, ScanError> {
     let mut look = Look::new(reader.header(), &selection)?;
     let mut unreadable = Vec::new();
     let mut span = Span { places: 1, whole: false };
-    match look.read(&mut reader, HEAD_FRAMES) {
+    match look.read(&mut reader, &HEAD) {
         Err(error) if look.frames == 0 || error.code() != "source.truncated" => return Err(error),
         Err(error) => {
             unreadable.push(Unreadable { code: error.code(), text: error.to_string(), certain: true });
@@ -104,7 +106,7 @@ pub fn sample<R: Read + Seek>(source: R) -> Result<Sample, ScanError> {
             let before = look.frames;
             let result = match found {
                 Ok(false) => break,
-                Ok(true) => look.read(&mut reader, PLACE_FRAMES),
+                Ok(true) => look.read(&mut reader, &PLACE),
                 Err(error) => Err(error.into()),
             };
             span.places += u64::from(look.frames > before);

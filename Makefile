@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench fuzz
+.PHONY: help setup demo test lint docs bench fuzz soak
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,3 +39,7 @@ docs: setup ## Make the generated pages of docs/ again
 bench: setup ## Measure against the way people convert by hand, and write the tables of docs/PERFORMANCE.md
 	@cargo build --release --locked -p e2e --bin bench --bin consumer-under-test --bin producer-under-test
 	@exec target/release/bench --page docs/PERFORMANCE.md --json target/bench.json $(ARGS)
+
+soak: setup ## Kill, freeze and cut off everything while films are converted: FAULTS (1000) of SEED (7); ends with one line
+	@cargo build --release --locked -p e2e --bin soak --bin consumer-under-test --bin faulty-tool
+	@exec target/release/soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),7) $(ARGS)

@@ -146,7 +146,10 @@ impl From<ShareError> for Failure {
 impl From<BrokerError> for Failure {
     fn from(e: BrokerError) -> Self {
         let exit = match &e {
-            BrokerError::Url(_) | BrokerError::Setting(_) | BrokerError::NoSuchLetter(_) => Exit::Usage,
+            BrokerError::Url(_)
+            | BrokerError::AdminUrl(_)
+            | BrokerError::Setting(_)
+            | BrokerError::NoSuchLetter(_) => Exit::Usage,
             BrokerError::NoJob(_) | BrokerError::Body(_) => Exit::Some,
             _ => Exit::Environment,
         };

@@ -10,6 +10,7 @@
 //! | [`process`] | the only place that starts other programs, and watches them |
 //! | [`program`] | the outermost frame: a runtime, and an exit code whatever happens |
 //! | [`share`] | leases, certificates and whole files on the network share |
+//! | [`steps`] | named places at which a fault test steps in; nothing in the shipped programs |
 //! | [`telemetry`] | one tracing set-up for both binaries |
 //! | [`text`] | names, sizes and times for people |
 
@@ -21,5 +22,6 @@ pub mod media;
 pub mod process;
 pub mod program;
 pub mod share;
+pub mod steps;
 pub mod telemetry;
 pub mod text;

@@ -32,9 +32,12 @@ pub fn safe_path(path: impl AsRef<Path>) -> String {
 }
 
 fn is_unsafe(c: char) -> bool {
-    let turns_direction =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns_direction || c == '\u{feff}'
+    c.is_control() || turns_direction(c)
+}
+
+/// Characters without a shape of their own that change how those beside them are shown.
+pub fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `999 B`, `4.2 GB`: decimal units, as disks are sold and as file managers show them.

@@ -8,7 +8,8 @@ mod rabbit;
 use std::time::{Duration, Instant};
 
 use common::broker::{
-    BrokerError, BrokerOptions, Delivery, Events, Link, Outgoing, Publisher, Route, Session, depths, topology,
+    BrokerError, BrokerOptions, Delivery, Events, FailedQueue, Link, Outgoing, Publisher, Route, Session,
+    depths, topology,
 };
 use rabbit::{Node, job};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -103,6 +104,77 @@ async fn a_frozen_broker_costs_a_deadline_and_not_the_worker() {
     lost.expect("no heartbeat for 20 s went unnoticed");
     let e = settled.expect("the ack hung").unwrap_err();
     assert!(matches!(e, BrokerError::SessionOver { .. }), "{e:?}");
+}
+
+/// A call that must end within its deadlines, whatever it returns.
+async fn ends<T>(what: &str, call: impl Future<Output = T>) -> T {
+    // Publishing may take three deadlines: connect, open, publish; others at most two.
+    timeout(Duration::from_secs(8), call).await.unwrap_or_else(|_| panic!("{what} hangs"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_broker_hangs_no_call() {
+    let node = node().await;
+    let (options, publisher) = fleet(&node).await;
+    let options = options.heartbeat(60).timeout(Duration::from_secs(2));
+    let (mut session, film) = held(&options, &publisher).await;
+    let other = Session::open(&options).await.unwrap();
+    let dropped = Session::open(&options).await.unwrap();
+    let open = Publisher::new(options.clone());
+    for _ in 0..2 {
+        open.publish(Route::Failed, &Outgoing::job(&job(0)).unwrap()).await.unwrap();
+    }
+    let link = Link::connect(&options, "x").await.unwrap();
+    let mut letters = loop {
+        let letters = FailedQueue::open(&options, 9).await.unwrap();
+        if letters.entries().count() == 2 {
+            break letters;
+        }
+        letters.close().await;
+    };
+    let events = Events::start(options.clone());
+
+    node.signal("STOP");
+    let message = Outgoing::job(&job(1)).unwrap();
+    let asked = futures::future::join_all([
+        Box::pin(async { ends("connect", Link::connect(&options, "y")).await.err() })
+            as futures::future::BoxFuture<'_, _>,
+        Box::pin(async { ends("open a session", Session::open(&options)).await.err() }),
+        Box::pin(async { ends("depths", depths(&options)).await.err() }),
+        Box::pin(async { ends("missing", topology::missing(&options)).await.err() }),
+        Box::pin(async { ends("declare", topology::declare(&options)).await.err() }),
+        Box::pin(async { ends("open the letters", FailedQueue::open(&options, 9)).await.err() }),
+        Box::pin(async { ends("publish", open.publish(Route::Film, &message)).await.err() }),
+        Box::pin(async {
+            ends("publish anew", Publisher::new(options.clone()).publish(Route::Film, &message)).await.err()
+        }),
+        Box::pin(async { ends("ack", film.ack()).await.err() }),
+        Box::pin(async { ends("cancel", other.cancel()).await.err() }),
+    ])
+    .await;
+    // The heartbeat is far away, so that it is the deadline that ended each of them.
+    for (n, e) in asked.iter().enumerate() {
+        assert!(matches!(e, Some(BrokerError::Timeout { .. } | BrokerError::Lost { .. })), "{n}: {e:?}");
+    }
+    assert!(ends("next", session.next()).await.is_err(), "a film that was not settled ends its session");
+    let e = ends("discard", letters.discard(0)).await.unwrap_err();
+    assert!(matches!(e, BrokerError::Timeout { .. } | BrokerError::Lost { .. }), "{e:?}");
+    assert!(ends("retry", letters.retry(1, &open)).await.is_err());
+    drop(dropped);
+    futures::join!(
+        ends("close the letters", letters.close()),
+        ends("close the session", session.close()),
+        ends("close the publisher", open.close()),
+        ends("close the link", link.close()),
+    );
+    let before = Instant::now();
+    events.send("worker.x", &1);
+    assert!(before.elapsed() < Duration::from_millis(100));
+    node.signal("CONT");
+    drop(other);
+    // The film was told to be done, so it may be gone; what matters is that the fleet works again.
+    let again = timeout(Duration::from_secs(60), Session::open_patiently(&options, |_, _| {})).await;
+    again.expect("the broker woke up, and no session began").close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

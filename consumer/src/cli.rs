@@ -62,7 +62,11 @@ Waits for the broker and the share for ever. A film is acknowledged only after i
 certificate written. Losing the broker does not stop a running film.
 
 The first SIGTERM or Ctrl-C takes no more films and finishes the one in hand; the second stops it too, and the film
-goes back to the queue without counting as a try. With --drain now the first one does that already.
+goes back to the queue without counting as a try. With --drain now the first one does that already. Exit code 0 says that
+every film in hand was finished, 4 that one was stopped and given back.
+
+A worker that finds itself ill (a program broken or missing, a disk full, the share gone) takes no films, says why in its
+log and in `dovi-producer status`, and goes on by itself when the cause is gone.
 
 Several may run on one machine; each takes its own film.")]
     Run(RunArgs),

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::pipeline::{StageError, Stop, Toolbox};
-use crate::worker::{Action, Handled, Outcome, Worker, execute};
+use crate::pipeline::{Convert, Stop, Toolbox};
+use crate::worker::{Action, Handled, Janitor, Outcome, Rest, Worker, execute};
 
 /// The three ways to stop, each stronger than the one before.
 #[derive(Debug, Clone, Default)]
@@ -42,22 +42,43 @@ pub struct Limits {
 /// Runs the worker until it is told to stop or its limits are reached.
 ///
 /// [`Exit::Some`] only for a single film (`once`) that was not converted: a daemon that could not convert a film has done
-/// its work when the reason is among the dead letters.
+/// its work when the reason is among the dead letters. [`Exit::Interrupted`] if a film in hand was stopped and given back.
 pub async fn run(
     config: Arc<Config>,
     options: BrokerOptions,
     tools: Arc<Toolbox>,
+    films: Arc<dyn Convert>,
     limits: Limits,
     shutdown: Shutdown,
 ) -> Exit {
     let events = Events::start(options.clone());
-    let worker = Arc::new(Worker::new(config.clone(), tools, events.clone()));
+    let worker = Arc::new(Worker::new(config.clone(), tools, films, events, limits.slots.max(1)));
     crate::workspace::sweep(&config.scratch.path());
     tracing::info!(worker = worker.name(), broker = %options, slots = limits.slots, "worker starts");
-    tell(&events, worker.name(), "start");
+    worker.tell_state("start", None);
+    let present = worker.presence().begin();
+    if let Err(e) = &present {
+        tracing::warn!(error = %e, "this worker has no file in workers/");
+    }
+    let ended = shutdown.intake.child_token();
+    let chores = [
+        tokio::spawn(tidy(Janitor::new(&config), config.worker.janitor(), ended.clone())),
+        tokio::spawn({
+            let (worker, intake) = (worker.clone(), shutdown.intake.clone());
+            async move {
+                intake.cancelled().await;
+                worker.presence().drains();
+            }
+        }),
+    ];
     let slots: Vec<_> = (0..limits.slots.max(1))
         .map(|slot| {
-            let options = options.clone().name(format!("dovi-consumer {} {slot}", worker.name()));
+            let name = format!("dovi-consumer {} {slot}", worker.name());
+            let options = options
+                .clone()
+                .name(name)
+                .property("worker", worker.name())
+                .property("slot", slot.to_string());
             let publisher = Publisher::new(options.clone());
             let (worker, config, shutdown) = (worker.clone(), config.clone(), shutdown.clone());
             let slot = Slot { worker, config, options, publisher, limits, shutdown };
@@ -68,16 +89,26 @@ pub async fn run(
     for slot in slots {
         worst = worst.max(slot.await.unwrap_or(Exit::Bug));
     }
-    tell(&events, worker.name(), "stop");
+    ended.cancel();
+    chores.iter().for_each(tokio::task::JoinHandle::abort);
+    worker.presence().end(present.ok()).await;
+    worker.tell_state("stop", None);
     tracing::info!(worker = worker.name(), "worker stops");
     worst
 }
 
-fn tell(events: &Events, worker: &str, state: &str) {
-    let event = serde_json::json!({
-        "worker": worker, "state": state, "version": env!("CARGO_PKG_VERSION"), "at": jiff::Timestamp::now(),
-    });
-    events.send(format!("worker.{worker}"), &event);
+/// Clears away what dead workers left, now and `every` so often.
+async fn tidy(janitor: Janitor, every: Duration, ended: CancellationToken) {
+    while !ended.is_cancelled() {
+        let (janitor, stop) = (janitor.clone(), ended.clone());
+        if let Err(e) = tokio::task::spawn_blocking(move || janitor.run(&stop)).await {
+            tracing::error!(error = %e, "tidying up");
+        }
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = tokio::time::sleep(every) => {}
+        }
+    }
 }
 
 struct Slot {
@@ -93,8 +124,8 @@ struct Slot {
 enum Ended {
     /// Told to stop, or the limits are reached.
     Finished(Exit),
-    /// This worker cannot do any film now.
-    Unable,
+    /// This worker takes no film for so long.
+    Rest(Duration),
     /// The link is gone.
     Lost,
 }
@@ -116,10 +147,10 @@ impl Slot {
                     self.publisher.close().await;
                     return exit;
                 }
-                Ended::Unable => {
+                Ended::Rest(time) => {
                     tokio::select! {
                         () = self.shutdown.intake.cancelled() => return Exit::Ok,
-                        () = tokio::time::sleep(self.config.worker.pause()) => {}
+                        () = tokio::time::sleep(time) => {}
                     }
                 }
                 Ended::Lost => {}
@@ -127,31 +158,17 @@ impl Slot {
         }
     }
 
-    /// Waits until programs, share and folders are there. False: told to stop meanwhile.
+    /// Waits until programs, share, folders and room are there. False: told to stop meanwhile.
     async fn wait_until_ready(&self) -> bool {
-        let mut told = None;
-        loop {
-            match self.worker.ready().await {
-                Ok(()) => {
-                    if told.is_some() {
-                        tracing::info!("everything needed is there, going on");
-                    }
-                    return true;
-                }
-                Err(e) => self.pause(&e, &mut told),
+        let ready = async {
+            while !self.worker.ready().await {
+                tokio::time::sleep(self.config.worker.pause()).await;
             }
-            tokio::select! {
-                () = self.shutdown.intake.cancelled() => return false,
-                () = tokio::time::sleep(self.config.worker.pause()) => {}
-            }
-        }
-    }
-
-    /// One line per change of state, not per look.
-    fn pause(&self, e: &StageError, told: &mut Option<String>) {
-        if told.as_ref() != Some(&e.message) {
-            tracing::error!(code = %e.code, "taking no films: {}; {}", e.message, e.advice());
-            *told = Some(e.message.clone());
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.intake.cancelled() => false,
+            () = ready => true,
         }
     }
 
@@ -163,6 +180,10 @@ impl Slot {
                 () = self.shutdown.intake.cancelled() => {
                     session.close().await;
                     return Ended::Finished(Exit::Ok);
+                }
+                () = self.worker.falls_ill() => {
+                    session.close().await;
+                    return Ended::Rest(Duration::ZERO);
                 }
                 next = session.next() => next,
                 () = until(idle) => {
@@ -179,18 +200,28 @@ impl Slot {
                 }
             };
             let handled = self.handle(&session, &delivery).await;
-            let unable = handled.unable().map(|r| format!("{}; {}", r.summary, r.hint));
-            let failed = matches!(handled.outcome, Outcome::Failed(_));
+            let failed = match &handled.outcome {
+                Outcome::Failed(report) => Some(report.code),
+                _ => None,
+            };
             let settled = self.settle(&handled, delivery).await;
             if self.shutdown.intake.is_cancelled() || self.limits.once {
                 session.close().await;
-                let exit = if failed && self.limits.once { Exit::Some } else { Exit::Ok };
-                return Ended::Finished(exit);
+                return Ended::Finished(match failed {
+                    Some(FailureCode::Shutdown) => Exit::Interrupted,
+                    Some(_) if self.limits.once => Exit::Some,
+                    _ => Exit::Ok,
+                });
             }
-            if let Some(why) = unable {
-                tracing::error!("pausing: {why}");
+            let rest = match handled.rest {
+                Rest::None => None,
+                Rest::For(time) => Some(time),
+                Rest::UntilWell => Some(self.config.worker.pause()),
+            };
+            if let Some(time) = rest {
+                tracing::warn!(seconds = time.as_secs_f32(), "no further film for now");
                 session.close().await;
-                return Ended::Unable;
+                return Ended::Rest(time);
             }
             if !settled {
                 return Ended::Lost;

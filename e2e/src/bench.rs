@@ -10,8 +10,8 @@ use common::config::{Decode, ToolsConfig};
 use common::job::{Certificate, FailureCode, Mode, Recipe};
 use common::share::Reservations;
 use consumer::pipeline::{
-    self, Announcement, Context, FilmTask, Finished, Label, Ledger, Progress, Stage, StageError, Stop,
-    Toolbox, Watch, Watcher,
+    self, Announcement, Context, FilmTask, Finished, Label, Ledger, Progress, Publishing, Stage, StageError,
+    Stop, Toolbox, Watch, Watcher,
 };
 
 use crate::tool::ffmpeg_under_test;
@@ -45,6 +45,7 @@ impl Bench {
             source: source.to_owned(),
             expected: None,
             target: self.path("out").join("result.mkv"),
+            publishing: Publishing::default(),
             scratch: self.path("scratch"),
             recipe: Recipe { mode, preset: "ultrafast".into(), ..Recipe::default() },
             token: "0123456789abcdef0123456789abcdef".into(),

@@ -1,9 +1,10 @@
-//! End-to-end harness of dovi-fleet: film maker, private broker, demo.
+//! End-to-end harness of dovi-fleet: film maker, private broker, demo, fault loop.
 
 pub mod bench;
 pub mod broker;
 pub mod demo;
 pub mod films;
 pub mod performance;
+pub mod soak;
 pub mod tool;
 pub mod wait;

@@ -88,7 +88,7 @@ fn a_film_that_changed_or_went_away_is_refused() {
     let mut task = bench.task(&film, Mode::Copy);
     task.expected = Some(Source { size: now.size - 1, ..now });
     assert_eq!(convert(task.clone()).unwrap_err().code, FailureCode::SourceChanged);
-    task.expected = Some(Source { mtime_ns: now.mtime_ns + 1, ..now });
+    task.expected = Some(Source { mtime_ns: now.mtime_ns + 1_000_000, ..now });
     assert_eq!(convert(task.clone()).unwrap_err().code, FailureCode::SourceChanged);
     fs::remove_file(&film).unwrap();
     assert_eq!(convert(task).unwrap_err().code, FailureCode::SourceMissing);
@@ -194,7 +194,7 @@ fn an_encoder_that_fails_is_named_by_how_it_failed() {
         ("ffmpeg \"$@\" | head -c 90000; exit 1", FailureCode::EncodeFailed),
         ("echo 'out of cheese' >&2; exit 3", FailureCode::EncodeFailed),
         ("kill -9 $$", FailureCode::ToolKilled),
-        ("head -c 5000 /dev/zero", FailureCode::EncodeStream),
+        ("head -c 5000 /dev/zero", FailureCode::EncodeFailed),
     ] {
         let context = context(&fake_ffmpeg(&bench, encode), &Stop::default(), Box::new(|_| ()));
         let error = convert_with(&context, bench.task(&film, Mode::Encode), &Arc::default()).unwrap_err();

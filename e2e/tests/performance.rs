@@ -25,7 +25,7 @@ fn a_quick_run_measures_everything_and_writes_the_page() {
     let measured: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
     let tables = measured["tables"].as_array().unwrap();
     let titles: Vec<_> = tables.iter().map(|t| t["title"].as_str().unwrap()).collect();
-    assert_eq!(titles, ["Copy mode", "Encode mode", "One thread", "Verdicts"]);
+    assert_eq!(titles, ["Copy mode", "Encode mode", "One thread", "Verdicts", "Scale"]);
     let rows: Vec<&Value> = tables.iter().flat_map(|t| t["rows"].as_array().unwrap()).collect();
     for row in &rows {
         let all: Vec<f64> = row["all"].as_array().unwrap().iter().map(|r| r.as_f64().unwrap()).collect();

@@ -89,15 +89,20 @@ Examples:
   dovi-producer rescan 'films:Some Film (2019)/film.mkv'
   dovi-producer rescan --force /mnt/nas/films/Series")]
     Rescan(RescanArgs),
-    /// Give the broker back the films that are queued on the share but that it has lost
+    /// Bring the share's books and the broker's queue together again, after either lost something
     #[command(after_help = "\
-Needed after the broker lost its data (a new volume, a purged queue). Films
-that nobody works on are published again; publishing a film twice is safe,
-since workers look at the share first.
+The broker lost its data (a new volume, a purged queue): films that nobody works
+on are published again. Publishing a film twice is safe, since workers look at
+the share first. If the broker holds at least as many waiting films as the
+share, nothing is published; --force does it all the same. Films that workers
+hold without a lease yet are not counted, so that some may be published twice.
 
-If the broker holds at least as many waiting films as the share, nothing is
-done. Films that workers hold without a lease yet are not counted, so that some
-may be published twice.")]
+The share lost entries: films whose messages the broker has are worked on as
+ever, and the next scan writes them down again. Films that count as in work,
+but whose worker is silent and which are queued nowhere, are freed, so that the
+next scan can queue them; that takes a few beats of watching.
+
+Entries of films that are done or given up are removed.")]
     Reconcile(ReconcileArgs),
     /// Show what is queued, in work, done and failed
     #[command(after_help = "\
@@ -119,7 +124,25 @@ Examples:
   dovi-producer inspect film.mkv
   dovi-producer inspect --full --json film.mkv | jq .verdict")]
     Inspect(InspectArgs),
-    /// Create the share's state folder and declare the queues; may be run again at any time
+    /// Create the share's state folder, the queues and the broker's users; may be run again at any time
+    #[command(after_help = "\
+Alone it makes the state folder and declares the queues with the configured user,
+who must be allowed to.
+
+With --admin it also makes the virtual host and one user for each program, with
+no more rights than it needs (docs/SECURITY.md) and a random password, which is
+written to DIR and never printed. A password that is there is used again, so
+that a second run changes nothing. URL is that of the management API without a
+password in it, for example http://admin@localhost:15672; the password comes
+from --admin-password-file or the environment (DOVI_ADMIN_PASSWORD).
+
+With --definitions nothing is talked to: FILE is for a broker's first start
+(definitions.local.path in rabbitmq.conf). Such a broker has no guest user.
+
+Examples:
+  dovi-producer setup
+  dovi-producer setup --admin http://admin@localhost:15672 --secrets /etc/dovi-fleet/secrets
+  dovi-producer setup --definitions fleet.json --secrets ./secrets")]
     Setup(SetupArgs),
     /// Check broker, share, library and output, with a hint for whatever is wrong
     Doctor(DoctorArgs),
@@ -249,6 +272,21 @@ pub struct InspectArgs {
 /// `setup`
 #[derive(Debug, Args)]
 pub struct SetupArgs {
+    /// Make virtual host, queues and users as this administrator of the management API
+    #[arg(long, value_name = "URL", requires = "secrets", conflicts_with = "definitions")]
+    pub admin: Option<String>,
+    /// File whose first line is the administrator's password
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Folder of the users' passwords, one file each that only you can read
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+    /// Give every user a new password
+    #[arg(long, requires = "secrets")]
+    pub rotate: bool,
+    /// Write a definitions file for a broker's first start
+    #[arg(long, value_name = "FILE", requires = "secrets")]
+    pub definitions: Option<PathBuf>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,

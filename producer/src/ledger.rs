@@ -86,6 +86,11 @@ impl Ledger {
         }
     }
 
+    /// Takes note of what somebody else did to a job meanwhile.
+    pub fn learn(&mut self, job: JobId, state: JobState) {
+        self.ids.entry(state).or_default().insert(job);
+    }
+
     /// What is known about the file as it lies there now, with these settings.
     ///
     /// # Errors

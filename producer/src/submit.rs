@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use common::broker::{BrokerError, BrokerOptions, FailedQueue, Outgoing, Publisher, Route, topology};
 use common::config::Config;
 use common::job::{JobId, JobMessage};
-use common::share::{Folder, ShareState};
+use common::share::{Folder, JobState, ShareState};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -21,6 +21,15 @@ pub struct Submitter {
     share: ShareState,
     /// Films that were queued again although they have a dead letter.
     letters: HashSet<JobId>,
+}
+
+/// What came of handing a film in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// It is queued.
+    Queued,
+    /// Somebody else was faster: this is known about it by now, and nothing was done.
+    Meanwhile(JobState),
 }
 
 /// Options for this program's connections.
@@ -68,19 +77,34 @@ impl Submitter {
         &self.options
     }
 
-    /// Queues a film. Its old report, and the certificates of the `old` jobs and its own, are taken away first: a worker
-    /// that finds a certificate takes the film for done. They come back if the broker does not take the film.
+    /// Queues a film. A worker that finds a report or a certificate takes the film for given up or done; so its old report,
+    /// and with `again` also its certificate and those of the `old` jobs, are taken away first. They come back if the
+    /// broker does not take the film.
+    ///
+    /// What the caller knows of the share may be an hour old, in which another scan queued the film and a worker made it:
+    /// a film that is done by now is left alone unless `again`.
     ///
     /// # Errors
     /// The broker or the share failed. If the share failed after the broker's confirm, the film is queued but not
     /// written down; the next scan queues it once more, which is harmless.
-    pub async fn submit(&mut self, job: &JobMessage, old: &[JobId]) -> Result<(), Failure> {
-        let cleared = Cleared::take(&self.share, job.id, old)?;
+    pub async fn submit(
+        &mut self,
+        job: &JobMessage,
+        old: &[JobId],
+        again: bool,
+    ) -> Result<Submitted, Failure> {
+        if !again && self.share.state_of(job.id)? == JobState::Done {
+            return Ok(Submitted::Meanwhile(JobState::Done));
+        }
+        let own = again.then_some(job.id);
+        let done: Vec<JobId> = old.iter().copied().chain(own).collect();
+        let cleared = Cleared::take(&self.share, job.id, &done)?;
         if cleared.had_failed {
             self.letters.insert(job.id);
         }
         let published = self.publisher.publish(Route::Film, &Outgoing::job(job)?).await;
-        cleared.settle(&self.share, published, job)
+        cleared.settle(&self.share, published, job)?;
+        Ok(Submitted::Queued)
     }
 
     /// Publishes a film that is written down already.
@@ -123,14 +147,14 @@ pub struct Cleared {
 }
 
 impl Cleared {
-    /// Takes away the report and the certificate of `job`, and the certificates of the `old` jobs.
+    /// Takes away the report of `job`, and the certificates of the jobs `done`.
     ///
     /// # Errors
     /// The share is gone or fails.
-    pub fn take(share: &ShareState, job: JobId, old: &[JobId]) -> Result<Self, Failure> {
+    pub fn take(share: &ShareState, job: JobId, done: &[JobId]) -> Result<Self, Failure> {
         let mut cleared = Self { files: Vec::new(), had_failed: false };
-        let own = [(Folder::Failed, job), (Folder::Done, job)];
-        for (folder, id) in own.into_iter().chain(old.iter().map(|id| (Folder::Done, *id))) {
+        let own = [(Folder::Failed, job)];
+        for (folder, id) in own.into_iter().chain(done.iter().map(|id| (Folder::Done, *id))) {
             // A file that holds nonsense is not worth restoring, but must go all the same.
             let value = share.read::<Value>(folder, id).unwrap_or_default();
             if share.remove(folder, id)? {
@@ -152,7 +176,14 @@ impl Cleared {
         job: &JobMessage,
     ) -> Result<(), Failure> {
         match published {
-            Ok(()) => Ok(share.write(Folder::Queued, job.id, job)?),
+            Ok(()) => {
+                share.write(Folder::Queued, job.id, job)?;
+                // A worker may have settled it between the confirm and this line. Whoever comes second tidies up.
+                if matches!(share.state_of(job.id)?, JobState::Done | JobState::Failed) {
+                    share.remove(Folder::Queued, job.id)?;
+                }
+                Ok(())
+            }
             Err(e) => {
                 for (folder, id, value) in &self.files {
                     if let Err(e) = share.write(*folder, *id, value) {

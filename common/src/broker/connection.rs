@@ -8,13 +8,19 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::timeout;
 
 use super::error::within;
-use super::{Backoff, BrokerError, BrokerOptions};
+use super::{Backoff, BrokerError, BrokerOptions, TlsFault};
 
 /// Closing is a courtesy to the broker's log: never wait long for it.
 const CLOSE: Duration = Duration::from_secs(3);
 
 /// Log filter that silences lapin: whatever it complains about comes back as a [`BrokerError`], in words for people.
 pub const QUIET: &str = "lapin=off";
+
+/// Whether log lines of this target and level may show a password: at its lowest level lapin prints every frame that it writes,
+/// and one of them is the login (measured).
+pub fn tells_secrets(target: &str, level: &tracing::Level) -> bool {
+    *level == tracing::Level::TRACE && target.starts_with("lapin")
+}
 
 /// An open connection. Dropping it closes it too, only less politely.
 ///
@@ -108,7 +114,15 @@ impl Link {
 
 fn refusal(options: &BrokerOptions, e: &lapin::Error) -> BrokerError {
     let address = options.address();
+    let hung_up = |io: &std::io::Error| {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    };
     match e.kind() {
+        ErrorKind::IOError(io) if hung_up(io) && options.tls() => {
+            BrokerError::Tls { address, fault: TlsFault::HungUp, problem: io.to_string() }
+        }
+        ErrorKind::IOError(io) if hung_up(io) => BrokerError::WantsTls { address },
         ErrorKind::ProtocolError(amqp) if amqp.get_id() == 403 => {
             BrokerError::Denied { address, username: options.username() }
         }
@@ -121,11 +135,13 @@ fn refusal(options: &BrokerOptions, e: &lapin::Error) -> BrokerError {
                 .iter()
                 .any(|w| text.to_lowercase().contains(w));
             if tls {
-                BrokerError::Tls { address, problem: text }
+                BrokerError::Tls { address, fault: TlsFault::of(&text), problem: text }
             } else {
                 BrokerError::Unreachable { address, problem: text }
             }
         }
+        // The first bytes were no AMQP, as when a TLS port answers with an alert.
+        ErrorKind::ParsingError(_) => BrokerError::WantsTls { address },
         ErrorKind::IOError(io) => BrokerError::Unreachable { address, problem: io.to_string() },
         _ => BrokerError::Unreachable { address, problem: e.to_string() },
     }

@@ -9,6 +9,8 @@ use super::message::{Headers, parse};
 use super::session::Held;
 use super::{BrokerError, MalformedBody, Outgoing, Publisher, Route, Tier};
 use crate::job::{FailureCode, FailureReport, JobMessage};
+use crate::share::FileError;
+use crate::steps::{self, Step};
 
 /// A film that the broker handed out. Settled once, by value: [`ack`](Self::ack), [`retry`](Self::retry),
 /// [`give_back`](Self::give_back) or [`fail`](Self::fail).
@@ -122,7 +124,9 @@ impl Delivery {
     ) -> Result<(), BrokerError> {
         // With the session gone the broker has queued the film again already: a copy would double it.
         self.check("move the film")?;
+        self.step(Step::Moving)?;
         publisher.publish(route, message).await?;
+        self.step(Step::Moved)?;
         self.acknowledge().await
     }
 
@@ -143,7 +147,14 @@ impl Delivery {
         let barrier = self.held.channel.basic_qos(1, BasicQosOptions::default());
         within(limit, "have the ack confirmed", barrier).await?;
         self.settled = true;
-        Ok(())
+        self.step(Step::Acked)
+    }
+
+    /// Where a fault test steps in.
+    fn step(&self, step: Step) -> Result<(), BrokerError> {
+        let failed =
+            |e: FileError| BrokerError::Lost { what: "settle the film".into(), problem: e.to_string() };
+        steps::reached(step, self.id().unwrap_or_default()).map_err(failed)
     }
 }
 

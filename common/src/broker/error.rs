@@ -6,6 +6,8 @@ use std::time::Duration;
 use lapin::ErrorKind;
 use tokio::time::timeout;
 
+use super::TlsFault;
+
 /// A failed exchange with the broker. No variant ever holds a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,25 @@ pub enum BrokerError {
     /// The configured URL cannot be used.
     #[error("broker.url is not usable: {0}")]
     Url(&'static str),
+    /// The URL of the management API cannot be used.
+    #[error("the address of the management API is not usable: {0}")]
+    AdminUrl(&'static str),
+    /// The management API refused.
+    #[error("failed to {what}: status {status}: {problem}")]
+    Admin {
+        /// The request.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// The broker's own words.
+        problem: String,
+    },
+    /// The answer to the first bytes is no AMQP, or none at all: mostly somebody speaks TLS where plain AMQP was expected.
+    #[error("failed to speak with the broker at {address}: it hung up, or answered in no plain AMQP")]
+    WantsTls {
+        /// `host:port`
+        address: String,
+    },
     /// The password or CA file cannot be read.
     #[error("failed to read a broker setting: {0}")]
     Setting(String),
@@ -25,10 +46,12 @@ pub enum BrokerError {
         problem: String,
     },
     /// The TLS handshake failed, mostly over the certificate.
-    #[error("failed to speak TLS with the broker at {address}: {problem}")]
+    #[error("failed to speak TLS with the broker at {address}: {fault} ({problem})")]
     Tls {
         /// `host:port`
         address: String,
+        /// What is wrong, as far as it can be told.
+        fault: TlsFault,
         /// The TLS library's own words.
         problem: String,
     },
@@ -136,11 +159,16 @@ impl BrokerError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Url(_) => "Write broker.url as amqp://HOST:5672/dovi, or amqps://HOST:5671/dovi for TLS.",
+            Self::AdminUrl(_) => {
+                "Write it as http://USER@HOST:15672; the password goes into a file, see --admin-password-file."
+            }
+            Self::Admin { .. } => "Read the broker's log; its management plugin must be on.",
+            Self::WantsTls { .. } => {
+                "It may be starting. If it repeats, the port wants TLS: write broker.url with amqps:// and set broker.ca_file, or use the plain port (5672)."
+            }
             Self::Setting(_) => "Check broker.password_file and broker.ca_file and who may read them.",
             Self::Unreachable { .. } => "Is RabbitMQ running there, and is the port open? See broker.url.",
-            Self::Tls { .. } => {
-                "Check broker.ca_file, the certificate's host names, and that the port is the TLS one (5671)."
-            }
+            Self::Tls { fault, .. } => fault.hint(),
             Self::Denied { .. } => "Check broker.username and broker.password or broker.password_file.",
             Self::Vhost { .. } => {
                 "Check the path of broker.url and the user's permissions (`rabbitmqctl list_permissions -p dovi`)."
@@ -177,6 +205,7 @@ impl BrokerError {
             self,
             Self::Url(_)
                 | Self::Setting(_)
+                | Self::AdminUrl(_)
                 | Self::Tls { .. }
                 | Self::Denied { .. }
                 | Self::Vhost { .. }

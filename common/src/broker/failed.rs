@@ -15,7 +15,8 @@ const LOCK: &str = "dovi.tmp.failed";
 /// One dead letter.
 #[derive(Debug, Clone)]
 pub struct FailedEntry {
-    /// The job's id; the message's own id where it holds no job; else empty.
+    /// The job's id; the message's own id where it holds no job; a name made from the body where that id is missing or is
+    /// nothing that a person could type.
     pub id: String,
     /// The report of the worker that gave up. None for a letter that the broker itself put here (delivered too often)
     /// and for one that nobody of the fleet wrote.
@@ -40,9 +41,17 @@ impl FailedEntry {
         let from_raw = || report.as_ref()?.raw.as_ref().and_then(|text| parse(text.as_bytes()).ok());
         // A message that was too new for its worker may be readable by us: it is in the report as it came.
         let job = report.as_ref().and_then(|r| r.job.clone()).or_else(from_raw).or_else(|| parse(&raw).ok());
-        let id = job.as_ref().map(|j| j.id.to_string()).or(headers.id).unwrap_or_default();
+        let named = headers.id.filter(|id| !id.is_empty() && id.chars().all(|c| c.is_ascii_graphic()));
+        let id = job.as_ref().map(|j| j.id.to_string()).or(named).unwrap_or_else(|| nickname(&raw));
         Self { id, report, job, published: headers.published, raw }
     }
+}
+
+/// So that every letter can be named, and so discarded, alone.
+fn nickname(raw: &[u8]) -> String {
+    let digest = blake3::hash(raw);
+    let hex: String = digest.as_bytes()[..6].iter().map(|b| format!("{b:02x}")).collect();
+    format!("raw-{hex}")
 }
 
 /// Dead letters taken out to look at. They are hidden from everybody else until [`close`](Self::close); then all that

@@ -6,7 +6,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::{BrokerError, topology};
-use crate::job::{FailureCode, FailureReport, JobMessage, MalformedMessage};
+use crate::job::{FailureCode, FailureReport, JobMessage, MalformedMessage, ToolReport};
 
 /// The largest body in bytes that is published or read. An unread message pins the broker's log, so bodies stay small;
 /// and whatever else may reach the queue cannot fill a worker's memory.
@@ -91,12 +91,22 @@ impl Outgoing {
         Self::raw(Some(job.id.to_string()), body)
     }
 
-    /// A dead letter. A message that was no job keeps the id it came with.
+    /// A dead letter. A message that was no job keeps the id it came with. What makes it larger than [`MAX_BODY`] is cut: a film
+    /// whose report does not fit must be given up all the same.
     ///
     /// # Errors
-    /// [`BrokerError::Body`] above [`MAX_BODY`].
+    /// [`BrokerError::Body`], in practice never.
     pub fn report(report: &FailureReport, id: Option<&str>) -> Result<Self, BrokerError> {
-        let body = serde_json::to_vec(report).map_err(|e| BrokerError::Body(e.to_string()))?;
+        let json = |r: &FailureReport| serde_json::to_vec(r).map_err(|e| BrokerError::Body(e.to_string()));
+        let mut body = json(report)?;
+        if body.len() > MAX_BODY {
+            let short = shortened(report);
+            body = json(&short)?;
+            if body.len() > MAX_BODY {
+                let raw = short.job.as_ref().and_then(|j| serde_json::to_string(j).ok());
+                body = json(&FailureReport { job: None, raw: raw.map(|r| cut(&r)), ..short })?;
+            }
+        }
         let id = report.job.as_ref().map(|j| j.id.to_string()).or_else(|| id.map(Into::into));
         Ok(Self::raw(id, body)?.attempt(report.attempt).code(report.code))
     }
@@ -191,6 +201,33 @@ impl Headers {
     }
 }
 
+/// Characters of a text that a shortened report keeps. In JSON one takes at most six bytes.
+const SHORT: usize = 1000;
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHORT).collect()
+}
+
+/// The report without what may be long in it, apart from the job.
+fn shortened(report: &FailureReport) -> FailureReport {
+    let tool = report.tool.as_ref().map(|t| ToolReport {
+        command: cut(&t.command),
+        outcome: cut(&t.outcome),
+        tail: t.tail.iter().rev().take(5).rev().map(|line| cut(line)).collect(),
+    });
+    FailureReport {
+        stage: cut(&report.stage),
+        summary: cut(&report.summary),
+        hint: cut(&report.hint),
+        causes: report.causes.iter().take(2).map(|c| cut(c)).collect(),
+        tool,
+        worker: cut(&report.worker),
+        log: report.log.as_deref().map(cut),
+        raw: report.raw.as_deref().map(cut),
+        ..report.clone()
+    }
+}
+
 /// A header number in whichever width its sender chose; negative ones read as none.
 fn number(v: &AMQPValue) -> Option<u64> {
     let n: i64 = match *v {
@@ -271,6 +308,25 @@ mod tests {
         let headers = again.headers().clone().unwrap();
         assert_eq!(headers.inner().keys().map(|k| k.as_str().to_owned()).collect::<Vec<_>>(), [ATTEMPT]);
         assert_eq!((*again.priority(), *again.delivery_mode()), (Some(7), Some(2)));
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_cut_and_goes_out() {
+        let film = format!("films:{}.mkv", "\u{1}n".repeat(14_000)).replace('\u{1}', "%01").parse().unwrap();
+        let job = JobMessage::new(film, 1, 1, crate::job::Recipe::default(), "MEL".into());
+        let long = "\u{1}".repeat(50_000);
+        let text = serde_json::json!({
+            "v": 1, "job": job, "code": "source.missing", "class": "permanent", "stage": "preflight", "summary": long,
+            "hint": long, "causes": [long, long], "tool": {"command": long, "outcome": long, "tail": [long, "last"]},
+            "attempt": 1, "worker": long, "at": "1970-01-01T00:00:00Z", "log": long, "raw": long,
+        });
+        let report: FailureReport = serde_json::from_value(text).unwrap();
+        let out = Outgoing::report(&report, None).unwrap();
+        assert!(out.body.len() <= MAX_BODY);
+        assert_eq!(out.id, Some(job.id.to_string()));
+        let read: FailureReport = serde_json::from_slice(&out.body).unwrap();
+        assert_eq!(read.code, report.code);
+        assert_eq!(read.tool.unwrap().tail.last().map(String::as_str), Some("last"));
     }
 
     #[test]

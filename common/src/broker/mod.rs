@@ -9,11 +9,15 @@
 //! | `failed` | looking at and moving dead letters without losing one |
 //! | `events` | telemetry that may be lost |
 //! | `depth` | how full the queues are |
+//! | `users`, `admin` | one user for each program, and making them over the management API |
+//! | `tls` | why TLS failed, in words |
 //!
 //! Rules that hold everywhere: every exchange with the broker has a deadline, since lapin itself has none; nothing
 //! reconnects behind the caller's back; a message leaves one place only after the broker confirmed the next one.
 
+mod admin;
 mod backoff;
+mod base64;
 mod connection;
 mod delivery;
 mod depth;
@@ -24,16 +28,20 @@ mod message;
 mod options;
 mod publish;
 mod session;
+mod tls;
 pub mod topology;
+pub mod users;
 
+pub use admin::Admin;
 pub use backoff::Backoff;
-pub use connection::{Link, QUIET};
+pub use connection::{Link, QUIET, tells_secrets};
 pub use delivery::Delivery;
 pub use depth::{Depths, QueueDepth, depths};
 pub use error::BrokerError;
 pub use events::Events;
 pub use failed::{FailedEntry, FailedQueue};
 pub use message::{MAX_BODY, MalformedBody, Outgoing, Route, Tier};
-pub use options::BrokerOptions;
+pub use options::{BrokerOptions, exposed};
 pub use publish::Publisher;
 pub use session::Session;
+pub use tls::TlsFault;

@@ -65,19 +65,35 @@ impl BrokerOptions {
             properties: vec![
                 ("product".into(), "dovi-fleet".into()),
                 ("version".into(), env!("CARGO_PKG_VERSION").into()),
+                ("system".into(), format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
             ],
             timeout: Duration::from_secs(15),
             retry_delays: [60, 600, 3600].map(Duration::from_secs),
         })
     }
 
-    /// Options as configured; reads the password and CA files.
+    /// Options as configured; reads the password and CA files. A password file that everybody may read is warned of.
     ///
     /// # Errors
     /// [`BrokerError::Url`] or [`BrokerError::Setting`].
     pub fn from_config(config: &BrokerConfig) -> Result<Self, BrokerError> {
         let password = config.secret().map_err(|e| BrokerError::Setting(e.to_string()))?;
-        let mut options = Self::new(&config.url, &config.username, &password)?
+        if let Some(warning) = exposed(config) {
+            tracing::warn!("{warning}");
+        }
+        Self::with_password(config, &password)
+    }
+
+    /// Options as configured, without a password: for what does not log in by AMQP.
+    ///
+    /// # Errors
+    /// As [`from_config`](Self::from_config).
+    pub fn without_password(config: &BrokerConfig) -> Result<Self, BrokerError> {
+        Self::with_password(config, "")
+    }
+
+    fn with_password(config: &BrokerConfig, password: &str) -> Result<Self, BrokerError> {
+        let mut options = Self::new(&config.url, &config.username, password)?
             .heartbeat(config.heartbeat_s)
             .timeout(Duration::from_secs(config.timeout_s))
             .retry_delays(config.retry_delays_s.map(|s| Duration::from_secs(s.into())));
@@ -154,6 +170,17 @@ impl BrokerOptions {
     pub(super) fn tls(&self) -> bool {
         self.uri.scheme == AMQPScheme::AMQPS
     }
+}
+
+/// What is wrong with a password file that everybody on this machine may read.
+pub fn exposed(config: &BrokerConfig) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let file = &config.password_file;
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    (mode & 0o004 != 0).then(|| {
+        let file = crate::text::safe_path(file);
+        format!("{file} can be read by everybody on this machine: chmod 600 {file}")
+    })
 }
 
 #[cfg(test)]

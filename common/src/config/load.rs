@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use ::config::{Config as Source, Environment, File, FileFormat};
 
 use super::DEFAULTS;
-use super::sections::{BrokerConfig, Config, OutputMode};
+use super::output::OutputMode;
+use super::sections::{BrokerConfig, Config};
 
 /// A configuration that cannot be used. Each message says which setting, what is wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -101,10 +102,20 @@ fn check(c: &Config) -> Result<(), ConfigError> {
         ("worker.stall_s", w.stall_s),
         ("worker.grace_s", w.grace_s),
         ("worker.pause_s", w.pause_s),
+        ("worker.ill_fast_s", w.ill_fast_s),
     ] {
         if !(0.01..=1e7).contains(&v) {
             return bad(key, format!("{v} is not a number of seconds between 0.01 and 10000000"));
         }
+    }
+    if !(0.01..=1e4).contains(&w.janitor_h) {
+        return bad(
+            "worker.janitor_h",
+            format!("{} is not a number of hours between 0.01 and 10000", w.janitor_h),
+        );
+    }
+    if w.ill_after == 0 {
+        return bad("worker.ill_after", "it must be at least 1".into());
     }
     if w.stale_s < 3.0 * w.beat_s {
         return bad("worker.stale_s", format!("{} s is less than three beats of {} s", w.stale_s, w.beat_s));
@@ -124,6 +135,9 @@ fn check(c: &Config) -> Result<(), ConfigError> {
     }
     if c.output.suffix.contains(['/', '\0']) {
         return bad("output.suffix", "it must not contain a slash".into());
+    }
+    if !c.output.trash_dir.as_os_str().is_empty() && !c.output.trash_dir.is_absolute() {
+        return bad("output.trash_dir", "it must be an absolute path, or empty".into());
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! Configuration: embedded defaults, then files, then the environment, then flags.
 
 mod load;
+mod output;
 mod sections;
 mod show;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
+pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{
-    BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, OutputConfig,
-    OutputMode, RetryConfig, ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
+    BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, RetryConfig,
+    ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
 };
 pub use show::{Row, rows};
 

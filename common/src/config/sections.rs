@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::output::OutputConfig;
 use crate::job::{LibraryPath, PathError, Recipe};
 
 /// All settings.
@@ -91,26 +92,6 @@ pub struct ShareConfig {
     pub state_dir: PathBuf,
 }
 
-/// Where results go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputMode {
-    /// A mirrored tree below `output.dir`.
-    Separate,
-    /// Next to the original.
-    Beside,
-}
-
-/// `[output]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "defaults.toml documents every key")]
-pub struct OutputConfig {
-    pub mode: OutputMode,
-    pub dir: PathBuf,
-    pub suffix: String,
-}
-
 /// `[scratch]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +111,9 @@ pub struct WorkerConfig {
     pub stall_s: f64,
     pub grace_s: f64,
     pub pause_s: f64,
+    pub ill_after: u32,
+    pub ill_fast_s: f64,
+    pub janitor_h: f64,
 }
 
 /// `[retry]`
@@ -256,31 +240,21 @@ impl WorkerConfig {
     pub fn pause(&self) -> Duration {
         Duration::from_secs_f64(self.pause_s)
     }
+
+    /// `ill_fast_s` as a duration.
+    pub fn ill_fast(&self) -> Duration {
+        Duration::from_secs_f64(self.ill_fast_s)
+    }
+
+    /// `janitor_h` as a duration.
+    pub fn janitor(&self) -> Duration {
+        Duration::from_secs_f64(self.janitor_h * 3600.0)
+    }
 }
 
 impl ScratchConfig {
     /// The configured folder, or the system's temporary one.
     pub fn path(&self) -> PathBuf {
         if self.dir.as_os_str().is_empty() { std::env::temp_dir() } else { self.dir.clone() }
-    }
-}
-
-impl Config {
-    /// Where the result of a film goes, by the output mode.
-    ///
-    /// # Errors
-    /// [`PathError::UnknownRoot`] where this machine does not have the film's root.
-    pub fn result_path(&self, film: &LibraryPath) -> Result<PathBuf, PathError> {
-        let root = self.library.roots.get(film.root());
-        let root = root.ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
-        let base = match self.output.mode {
-            OutputMode::Separate => self.output.dir.join(film.root()),
-            OutputMode::Beside => root.clone(),
-        };
-        let target = base.join(film.relative());
-        let mut name = target.file_stem().unwrap_or_default().to_owned();
-        name.push(&self.output.suffix);
-        name.push(".mkv");
-        Ok(target.with_file_name(name))
     }
 }

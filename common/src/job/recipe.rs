@@ -196,11 +196,45 @@ impl Recipe {
         if let Some(bad) = self.x265_params.iter().find(|p| p.contains(odd)) {
             return Err(format!("recipe.x265_params has {bad:?}, each entry must be one key=value"));
         }
+        if let Some(bad) = self.x265_params.iter().find(|p| !is_harmless(p)) {
+            return Err(format!(
+                "recipe.x265_params has {bad:?}: options that make x265 read or write files are not allowed"
+            ));
+        }
         match self.encoder_args.iter().find(|p| !is_option(p)) {
             Some(bad) => Err(format!("recipe.encoder_args has {bad:?}, each entry must be one key=value")),
             None => Ok(()),
         }
     }
+}
+
+/// An x265 option that touches no file. Recipes come in messages, and `csv`, `stats` or `analysis-save` would write any file that
+/// the worker may write (measured with x265 3.5 in ffmpeg 5.1). ffmpeg takes quotes and backslashes out of the text before
+/// x265 sees it, and x265 takes `_` for `-`.
+fn is_harmless(text: &str) -> bool {
+    const TOUCHES: [&str; 11] = [
+        "file",
+        "csv",
+        "stats",
+        "save",
+        "load",
+        "scaling-list",
+        "dhdr10-info",
+        "rpu",
+        "recon",
+        "grain",
+        "ladder",
+    ];
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let name = key.to_ascii_lowercase().replace('_', "-");
+    // Their values are numbers and words; `scaling-list` also has two words that are no file.
+    let built_in = name == "scaling-list" && matches!(value, "default" | "flat" | "off");
+    key.chars().all(plain)
+        && !key.is_empty()
+        && !value.contains(['/', '\\', '\'', '"'])
+        && name != "pass"
+        && (built_in || !TOUCHES.iter().any(|t| name.contains(t)))
 }
 
 /// `key=value` with a key as ffmpeg names options of encoders.
@@ -229,6 +263,45 @@ mod tests {
         assert!(bad(|r| r.crf = f32::NAN).contains("recipe.crf"));
         assert!(bad(|r| r.preset = "slowest".into()).contains("recipe.preset"));
         assert!(bad(|r| r.x265_params = vec!["aq-mode=3:csv=/etc/x".into()]).contains("x265_params"));
+    }
+
+    #[test]
+    fn x265_is_kept_from_files() {
+        let with = |text: &str| {
+            let recipe = Recipe { x265_params: vec![text.into()], ..Recipe::default() };
+            recipe.validate().err().unwrap_or_default()
+        };
+        for bad in [
+            "csv=x",
+            "CSV=x",
+            "c\\sv=x",
+            "'csv'=x",
+            "stats=x",
+            "pass=1",
+            "analysis-save=x",
+            "analysis_save=x",
+            "lambda-file=x",
+            "scaling-list=m.txt",
+            "dhdr10-info=x",
+            "qpfile=x",
+            "zonefile=x",
+            "film-grain=x",
+            "aq-mode=/etc/passwd",
+            "=x",
+        ] {
+            assert!(with(bad).contains("x265_params"), "{bad}");
+        }
+        for good in [
+            "aq-mode=3",
+            "no-sao=1",
+            "psy-rd=2.0",
+            "zones=0,10,q=20",
+            "scaling-list=default",
+            "hash=1",
+            "bframes=4",
+        ] {
+            assert_eq!(with(good), "", "{good}");
+        }
     }
 
     #[test]

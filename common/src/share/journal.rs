@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::atomic::{parent, sync_dir};
@@ -16,6 +18,9 @@ use crate::job::JobId;
 
 /// The journal of a job that is tried once a minute for a year has 40 MB; what is older than this much of it does not matter.
 const READ_LIMIT: u64 = 4 << 20;
+/// A start sets this aside for its end: on a share that ran full meanwhile, an end that could not be written would look
+/// like a crash.
+const ROOM_FOR_END: u64 = 1024;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +78,12 @@ impl Journal {
         Ok(Self { share: share.clone(), path: share.log_dir(job)?.join("journal.jsonl") })
     }
 
-    /// Appends one line and makes it last. Only the holder of the job's lease does this.
+    /// The same without making anything, for those who only read.
+    pub fn of(share: &ShareState, job: JobId) -> Self {
+        Self { share: share.clone(), path: share.log_path(job).join("journal.jsonl") }
+    }
+
+    /// Appends one line and makes it last; a start that fails leaves no line behind. Only the holder of the job's lease does this.
     ///
     /// # Errors
     /// The share is gone, full, or fails.
@@ -85,7 +95,8 @@ impl Journal {
         let mut write = || {
             let mut file = File::options().read(true).append(true).create(true).open(&self.path)?;
             // The writer before us may have died in the middle of a line.
-            if file.seek(SeekFrom::End(0))? > 0 {
+            let end = file.seek(SeekFrom::End(0))?;
+            if end > 0 {
                 file.seek(SeekFrom::End(-1))?;
                 let mut last = [0];
                 file.read_exact(&mut last)?;
@@ -93,8 +104,16 @@ impl Journal {
                     line.insert(0, b'\n');
                 }
             }
-            file.write_all(&line)?;
-            file.sync_all()
+            let is_start = entry.event == Event::Start;
+            let appended = file
+                .write_all(&line)
+                .and_then(|()| if is_start { reserve(&file, end + line.len() as u64) } else { Ok(()) })
+                .and_then(|()| file.sync_all());
+            if appended.is_err() && is_start {
+                // It would count as a crash. If this fails too, one crash is counted too many.
+                let _ = file.set_len(end);
+            }
+            appended
         };
         let written = write().map_err(|e| FileError::new("write", &self.path, e));
         self.share.explained(written.and_then(|()| sync_dir(parent(&self.path))))
@@ -137,5 +156,13 @@ impl Journal {
         }
         let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
         Ok(Crashes { count, workers: open.into_values().collect() })
+    }
+}
+
+/// Sets room aside behind the file's end, where the file system can do that.
+fn reserve(file: &File, end: u64) -> std::io::Result<()> {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, end, ROOM_FOR_END) {
+        Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e.into()),
+        _ => Ok(()),
     }
 }

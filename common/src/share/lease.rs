@@ -21,6 +21,9 @@ use crate::job::JobId;
 /// no lease looks again for this long before it gives up a day's work.
 const ABSENT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A renewal that is through within this time was not held up by the share.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// The content of a lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LeaseInfo {
@@ -117,8 +120,11 @@ impl Lease {
         };
         let json = encode(&info, &path)?;
         if let Err(e) = file.write_all(&json).and_then(|()| file.sync_all()) {
-            // Half a lease would keep everyone off this film for the stale time.
-            remove_quietly(&path);
+            // Half a lease would keep everyone off this film for the stale time. If the write hung for longer than that, the
+            // name may be another's lease by now.
+            if is_same_file(&file, &path) {
+                remove_quietly(&path);
+            }
             return share.explained(Err(failed(e)));
         }
         Ok(Some(Self {
@@ -187,19 +193,31 @@ impl Lease {
         if let Some(progress) = progress {
             next.progress = progress.clone();
         }
-        let begun = Instant::now();
-        match self.rewrite(&next) {
-            Ok(None) => {
-                *written = next;
-                // From the beginning of the write: the others see the new beat from some moment after it.
-                *lock(&self.renewed) = begun;
-                Ok(())
+        loop {
+            let begun = Instant::now();
+            match self.rewrite(&next) {
+                Ok(None) => {
+                    written.clone_from(&next);
+                    // From the beginning of the write: the others see the new beat from some moment after it.
+                    *lock(&self.renewed) = begun;
+                }
+                Ok(Some(why)) => return Err(self.lose(why)),
+                Err(source) if self.quiet() > self.stale / 2 => {
+                    let quiet = self.quiet().as_secs();
+                    return Err(self.lose(format!("it could not be renewed for {quiet} s: {source}")));
+                }
+                Err(source) => return Err(LeaseError::NotRenewed { quiet: self.quiet(), source }),
             }
-            Ok(Some(why)) => Err(self.lose(why)),
-            Err(source) if self.quiet() > self.stale / 2 => {
-                Err(self.lose(format!("it could not be renewed for {} s: {source}", self.quiet().as_secs())))
+            // The watcher may have given it up while the share hung in one of these calls.
+            if let Some(why) = self.lost() {
+                return Err(LeaseError::Lost(why.to_owned()));
             }
-            Err(source) => Err(LeaseError::NotRenewed { quiet: self.quiet(), source }),
+            // What was looked at before a call that hung is too old to go by: somebody may have taken the lease over
+            // between the look and the rename.
+            if begun.elapsed() <= (self.stale / 4).max(PROMPT) {
+                return Ok(());
+            }
+            next.beat += 1;
         }
     }
 
@@ -269,6 +287,12 @@ impl Lease {
         }
         Ok(())
     }
+}
+
+fn is_same_file(file: &fs::File, path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |m: fs::Metadata| (m.dev(), m.ino());
+    file.metadata().map(id).ok().is_some_and(|ours| fs::symlink_metadata(path).map(id).ok() == Some(ours))
 }
 
 /// Puts a lease back that was moved by mistake, unless there is a new one already.

@@ -11,29 +11,43 @@
 //! | `owner` | who we are, and whether another claimant is certainly dead |
 //! | `journal` | starts and ends of every attempt, to count crashes |
 //! | `atomic`, `publish` | whole files or none; a final name is given once |
+//! | `identity`, `replace`, `trash` | putting a file in the place of another one, which is kept for a while |
+//! | `folders` | new folders that are as open as those they are made in |
 //! | `space` | free bytes and reservations |
-//! | `sweep` | removing what crashed processes left here |
+//! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
+//! | `workers` | who is there, for people |
 
 mod atomic;
 mod error;
+mod folders;
+mod identity;
 mod journal;
 mod keeper;
 mod lease;
 mod observer;
 mod owner;
 mod publish;
+mod replace;
 mod space;
 mod state;
 mod sweep;
+mod tidy;
+mod trash;
+mod workers;
 
 pub use atomic::{is_no_space, rename_durable, sync_dir, sync_file, write_file};
 pub use error::{FileError, LeaseError, ShareError};
+pub use folders::{looks_mounted, make_folders};
+pub use identity::FileIdentity;
 pub use journal::{Crashes, Entry, Event, Journal};
 pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};
 pub use observer::{Acquire, LeaseObserver};
-pub use owner::Owner;
-pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by};
+pub use owner::{Fate, Owner, fate};
+pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
+pub use replace::{Recovered, ReplaceError, ReplaceMethod, Replacement, probe_replace, recover};
 pub use space::{Reservation, Reservations, SpaceError, free_bytes, require};
 pub use state::{Counts, Folder, JobState, Listing, ShareState};
 pub use sweep::Swept;
+pub use trash::{Pruned, Trash, TrashFolder, TrashPlace, TrashRecord, prune_trash};
+pub use workers::{SeenWorker, WorkerFile, WorkerInfo, WorkerState};

@@ -80,6 +80,7 @@ impl LeaseObserver {
     pub fn acquire(&self, job: JobId, stale: Duration) -> Result<Acquire, ShareError> {
         self.share.check()?;
         if self.is_done(job)? {
+            self.clear_after(job, stale);
             return Ok(Acquire::Done);
         }
         let token = random_hex(16)?;
@@ -97,6 +98,18 @@ impl LeaseObserver {
             return Ok(Acquire::Done);
         }
         Ok(Acquire::Mine(lease))
+    }
+
+    /// Whoever finished a film may have died before they gave its lease back, and nobody would look at that again: this message
+    /// may be the last one. The lease of one who lives is left alone.
+    fn clear_after(&self, job: JobId, stale: Duration) {
+        let clear = || match self.watch(job, &random_hex(16)?, stale)? {
+            Watched::Taken(lease) => lease.release(),
+            Watched::Busy { .. } => Ok(()),
+        };
+        if let Err(e) = clear() {
+            tracing::debug!(%job, error = %e, "the lease of a finished film stays behind");
+        }
     }
 
     fn is_done(&self, job: JobId) -> Result<bool, ShareError> {
@@ -151,9 +164,9 @@ impl LeaseObserver {
             return Ok(None);
         }
         let lease = self.replace(job, sight, token, stale);
-        if matches!(lease, Ok(None)) {
+        if !matches!(lease, Ok(Some(_))) {
             remove_quietly(&claim);
-        } else if lease.is_ok() {
+        } else {
             for takeovers in 0..=sight.takeovers {
                 remove_quietly(&self.claim_file(job, &Sight { takeovers, ..sight.clone() }));
             }
@@ -183,9 +196,17 @@ impl LeaseObserver {
             put_back(&aside, &path);
             return Ok(None);
         }
-        let lease = Lease::create(share, job, token, &self.owner, stale)?;
-        remove_quietly(&aside);
-        Ok(lease)
+        match Lease::create(share, job, token, &self.owner, stale) {
+            Ok(lease) => {
+                remove_quietly(&aside);
+                Ok(lease)
+            }
+            // A full share, for instance: everything is as it was, and the next one begins anew.
+            Err(e) => {
+                put_back(&aside, &path);
+                Err(e)
+            }
+        }
     }
 
     fn is_still(&self, job: JobId, sight: &Sight) -> Result<bool, ShareError> {
@@ -277,6 +298,31 @@ mod tests {
         let Acquire::Mine(lease) = me.acquire(job, BLINK).unwrap() else { panic!("nobody can inherit") };
         lease.release().unwrap();
         assert_eq!(fs::read_dir(dir.path().join("leases")).unwrap().count(), 0, "no claim file is left");
+    }
+
+    #[test]
+    fn the_lease_of_a_finished_film_goes_with_its_dead_holder_and_stays_with_a_living_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let share = ShareState::new(dir.path());
+        share.init().unwrap();
+        let job: JobId = format!("{:032x}", 1).parse().unwrap();
+        let left = || fs::read_dir(dir.path().join("leases")).unwrap().count();
+        let hour = Duration::from_secs(3600);
+
+        let living = LeaseObserver::new(share.clone(), Owner::here("finisher"));
+        let Acquire::Mine(lease) = living.acquire(job, hour).unwrap() else { panic!("free") };
+        share.write(Folder::Done, job, &"certificate").unwrap();
+        let me = LeaseObserver::new(share.clone(), Owner::here("me"));
+        assert!(matches!(me.acquire(job, hour).unwrap(), Acquire::Done));
+        lease.check().unwrap();
+        lease.release().unwrap();
+
+        let mut gone = Owner::here("finisher");
+        // Beyond the kernel's largest process number (4194304).
+        gone.origin = gone.origin.replacen(&format!(":{}:", gone.pid), ":9999999:", 1);
+        assert!(Lease::create(&share, job, "00", &gone, hour).unwrap().is_some());
+        assert!(matches!(me.acquire(job, hour).unwrap(), Acquire::Done));
+        assert_eq!(left(), 0);
     }
 
     #[test]

@@ -31,25 +31,42 @@ impl Owner {
     }
 }
 
-/// True only if the process behind an origin certainly does not exist any more: it ran in this boot of this machine, in
-/// this process namespace, and its id is free or was given to a later process. About any other claimant nothing is known.
-///
-/// Saves the stale time when a worker is restarted after a crash.
-pub(super) fn is_certainly_dead(origin: &str) -> bool {
+/// What became of the process behind an [`Owner::origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It runs.
+    Lives,
+    /// It certainly does not exist any more: it ran in this boot of this machine, in this process namespace, and its id is
+    /// free, was given to a later process, or stands for one that ended and was not waited for.
+    Dead,
+    /// It ran elsewhere, or before a restart, or cannot be looked at.
+    Unknown,
+}
+
+/// Looks for the process behind an origin. Saves the stale time when a worker is restarted after a crash.
+pub fn fate(origin: &str) -> Fate {
     let parts: Vec<&str> = origin.split(':').collect();
-    let [boot, namespace, pid, start] = parts[..] else { return false };
+    let [boot, namespace, pid, start] = parts[..] else { return Fate::Unknown };
     if machine().as_deref() != Some(&format!("{boot}:{namespace}")) {
-        return false;
+        return Fate::Unknown;
     }
     let Some((raw, pid)) = pid.parse::<i32>().ok().and_then(|p| Some((p.unsigned_abs(), Pid::from_raw(p)?)))
     else {
-        return false;
+        return Fate::Unknown;
     };
     // Asked with a signal first: /proc may hide the processes of other users.
     if test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
-        return true;
+        return Fate::Dead;
     }
-    start_time(raw).is_some_and(|now| now != start)
+    match stat(raw) {
+        Some(now) if now.start == start && !now.ended => Fate::Lives,
+        Some(_) => Fate::Dead,
+        None => Fate::Unknown,
+    }
+}
+
+pub(super) fn is_certainly_dead(origin: &str) -> bool {
+    fate(origin) == Fate::Dead
 }
 
 /// This boot (a random number of the kernel) and this process namespace; `None` if /proc is mounted from another namespace
@@ -63,10 +80,23 @@ fn machine() -> Option<String> {
     Some(format!("{}:{namespace}", boot.trim()))
 }
 
-/// Field 22 of /proc/PID/stat (proc(5)), counted after the command name, which may hold spaces and brackets.
 fn start_time(pid: u32) -> Option<String> {
+    stat(pid).map(|stat| stat.start)
+}
+
+struct Stat {
+    start: String,
+    ended: bool,
+}
+
+/// Fields 3, 20 and 22 of /proc/PID/stat (proc(5)), counted after the command name, which may hold spaces and brackets. A
+/// killed process shows as ended while other threads of it may still be in a system call: only the last one counts.
+fn stat(pid: u32) -> Option<Stat> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let (state, threads, start) = (fields.first()?, fields.get(17)?, fields.get(19)?);
+    let ended = matches!(*state, "Z" | "X") && matches!(*threads, "0" | "1");
+    Some(Stat { start: (*start).to_owned(), ended })
 }
 
 #[cfg(test)]
@@ -77,7 +107,7 @@ mod tests {
     fn only_a_process_of_this_boot_and_namespace_can_be_called_dead() {
         let me = Owner::here("w");
         assert!(!me.origin.is_empty());
-        assert!(!is_certainly_dead(&me.origin));
+        assert_eq!(fate(&me.origin), Fate::Lives);
 
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let start = start_time(child.id()).unwrap();
@@ -85,6 +115,11 @@ mod tests {
         assert!(!is_certainly_dead(&origin), "it runs");
         assert!(is_certainly_dead(&format!("{origin}1")), "same id, another start: a later process");
         child.kill().unwrap();
+        let began = std::time::Instant::now();
+        while fate(&origin) != Fate::Dead {
+            assert!(began.elapsed().as_secs() < 60, "it ended, and nobody waited for it yet");
+            std::thread::yield_now();
+        }
         child.wait().unwrap();
         assert!(is_certainly_dead(&origin), "it is gone");
 
@@ -93,7 +128,7 @@ mod tests {
             "another boot"
         );
         for odd in ["", "a:b", "a:b:c:d:e", ":::"] {
-            assert!(!is_certainly_dead(odd));
+            assert_eq!(fate(odd), Fate::Unknown);
         }
     }
 }

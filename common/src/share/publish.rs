@@ -9,8 +9,9 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::FileError;
 use super::atomic::{hidden_beside, move_error, parent, random_hex, remove_quietly, sync_dir, sync_file};
+use super::identity::is_smb_or_fuse;
+use super::{FileError, FileIdentity};
 
 /// A claim file older than this belongs to a process that died between two system calls.
 const CLAIM_AGE: Duration = Duration::from_secs(120);
@@ -20,9 +21,9 @@ const CLAIM_AGE: Duration = Duration::from_secs(120);
 pub enum PublishMethod {
     /// `renameat2(RENAME_NOREPLACE)`: one step. ext4, xfs, btrfs, zfs, tmpfs.
     Rename,
-    /// Hard link, then unlink of the temporary name. NFS.
+    /// Hard link, then unlink of the temporary name. NFS, SMB, most of FUSE.
     Link,
-    /// A claim file made with `O_EXCL`, a look, then a plain rename. Some SMB servers. Safe among our own processes; a
+    /// A claim file made with `O_EXCL`, a look, then a plain rename. exFAT, some SMB servers. Safe among our own processes; a
     /// stranger who makes the final name in the same instant is overwritten.
     Claim,
 }
@@ -69,7 +70,7 @@ pub fn publish_no_clobber_by(
         }
     }
     // After a link both names are there. Only the file we just published may go.
-    if fs::symlink_metadata(partial).is_ok_and(|m| same_file(&m, &before)) {
+    if FileIdentity::from(&before).is_at(partial).unwrap_or(false) {
         remove_quietly(partial);
     }
     sync_dir(parent(final_name))?;
@@ -77,6 +78,11 @@ pub fn publish_no_clobber_by(
 }
 
 fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
+    // Of two SMB clients both got the name (measured: Linux 6.1, Samba 4.17): only the client's own cache is asked, and the
+    // server overwrites. A FUSE file system may ignore the flag. A link is refused by whoever has the files.
+    if is_smb_or_fuse(parent(to)) {
+        return Err(Errno::INVAL.into());
+    }
     Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
@@ -102,14 +108,19 @@ fn claim_and_rename(partial: &Path, final_name: &Path) -> Result<io::Result<()>,
     let claim = hidden_beside(final_name, "claim");
     let open = || File::options().write(true).create_new(true).open(&claim);
     let opened = match open() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && abandoned(&claim)? => {
-            // One process wins this rename, the others find the claim gone and make their own.
-            let aside = hidden_beside(final_name, &format!("claim.{}", random_hex(8)?));
-            if fs::rename(&claim, &aside).is_ok() {
-                remove_quietly(&aside);
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match age(&claim)? {
+            Some(age) if age > CLAIM_AGE => {
+                // One process wins this rename, the others find the claim gone and make their own.
+                let aside = hidden_beside(final_name, &format!("claim.{}", random_hex(8)?));
+                if fs::rename(&claim, &aside).is_ok() {
+                    remove_quietly(&aside);
+                }
+                open()
             }
-            open()
-        }
+            // Given back in this moment. Not to be moved: by now it may be the next one's.
+            None => open(),
+            Some(_) => Err(e),
+        },
         other => other,
     };
     if let Err(e) = opened {
@@ -124,17 +135,22 @@ fn claim_and_rename(partial: &Path, final_name: &Path) -> Result<io::Result<()>,
     Ok(moved)
 }
 
-/// Compares two times of the same server: the claim's and that of a file written just now.
-fn abandoned(claim: &Path) -> Result<bool, FileError> {
+/// Compares two times of the same server: the claim's and that of a file written just now. `None`: it is gone.
+fn age(claim: &Path) -> Result<Option<Duration>, FileError> {
     let now = server_time(parent(claim))?;
     match fs::metadata(claim).and_then(|m| m.modified()) {
-        Ok(then) => Ok(now.duration_since(then).is_ok_and(|age| age > CLAIM_AGE)),
-        Err(_) => Ok(true),
+        Ok(then) => Ok(Some(now.duration_since(then).unwrap_or_default())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(FileError::new("look at", claim, e)),
     }
 }
 
-/// The time by the clock of whoever serves this folder, in the only way all file systems share: a file's date.
-pub(super) fn server_time(dir: &Path) -> Result<std::time::SystemTime, FileError> {
+/// The time by the clock of whoever serves this folder, in the only way all file systems share: the date of a file that is
+/// made there just now and removed.
+///
+/// # Errors
+/// Nothing can be written there.
+pub fn server_time(dir: &Path) -> Result<std::time::SystemTime, FileError> {
     let probe = dir.join(format!(".clock.{}.tmp", random_hex(8)?));
     let time =
         File::options().write(true).create_new(true).open(&probe).and_then(|f| f.metadata()?.modified());

@@ -181,16 +181,17 @@ impl ShareState {
         self.remove_file(&self.file(folder, job))
     }
 
-    /// Ends a job: its certificate or report is written, then it is taken from the folders that no longer apply.
-    /// Repeatable at any point.
+    /// Ends a job: its certificate or report is written, then it is taken from the folders that no longer apply. What cannot
+    /// be taken away is no failure, for the job has ended: the strongest folder counts, and the rest is tidied up later.
     ///
     /// # Errors
-    /// As [`ShareState::write`] and [`ShareState::remove`].
+    /// As [`ShareState::write`].
     pub fn settle<T: Serialize>(&self, folder: Folder, job: JobId, value: &T) -> Result<(), ShareError> {
         self.write(folder, job, value)?;
         for other in [Folder::Queued, Folder::Failed] {
-            if other != folder && (other == Folder::Queued || folder == Folder::Done) {
-                self.remove(other, job)?;
+            let applies = other != folder && (other == Folder::Queued || folder == Folder::Done);
+            if applies && let Err(e) = self.remove(other, job) {
+                tracing::warn!(%job, error = %e, "an entry of a film that has ended stays behind");
             }
         }
         Ok(())

@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use common::broker::users::USERS;
 use common::broker::{BrokerOptions, Link};
 use common::job::{JobMessage, Recipe};
+use serde_json::json;
 
 /// A program of RabbitMQ. Debian's own place: those in /usr/sbin change to the system's broker user first. Another
 /// version is tested by naming its folder in DOVI_TEST_RABBITMQ_BIN.
@@ -159,14 +161,23 @@ impl Node {
 /// Users, virtual hosts and rights of a test broker, as a definitions file.
 fn definitions() -> serde_json::Value {
     let names: Vec<String> = (0..VHOSTS).map(|n| format!("t{n}")).chain(["dovi".into()]).collect();
-    let rights = names.iter().map(|vhost| {
-        serde_json::json!({"user": USER, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"})
-    });
-    serde_json::json!({
-        "users": [{"name": USER, "password_hash": HASH, "tags": "administrator",
-                   "hashing_algorithm": "rabbit_password_hashing_sha256"}],
-        "vhosts": names.iter().map(|n| serde_json::json!({"name": n})).collect::<Vec<_>>(),
-        "permissions": rights.collect::<Vec<_>>(),
+    let mut rights: Vec<_> = names
+        .iter()
+        .map(|vhost| json!({"user": USER, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}))
+        .collect();
+    // The fleet's own users, with the rights that they have in a real one.
+    for vhost in &names {
+        rights.extend(common::broker::users::permissions(vhost).as_array().unwrap().iter().cloned());
+    }
+    let mut users = vec![(USER, "administrator")];
+    users.extend(USERS.iter().map(|u| (u.name, u.tags)));
+    let user = |(name, tags): &(&str, &str)| json!({"name": name, "password_hash": HASH, "tags": tags, "hashing_algorithm": "rabbit_password_hashing_sha256"});
+    // One virtual host where none of them has rights.
+    let vhosts = names.iter().map(String::as_str).chain(["closed"]);
+    json!({
+        "users": users.iter().map(user).collect::<Vec<_>>(),
+        "vhosts": vhosts.map(|n| json!({"name": n})).collect::<Vec<_>>(),
+        "permissions": rights,
     })
 }
 
@@ -185,25 +196,17 @@ fn write_files(dir: &Path, tls_port: u16) {
          ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n",
         at("definitions"),
         at("ca.pem"),
-        at("node.pem"),
-        at("node.key"),
+        at("broker.pem"),
+        at("broker.key"),
     );
     std::fs::write(dir.join("conf.d/95-test.conf"), own).unwrap();
     std::fs::write(dir.join("rabbitmq.conf"), "log.file.level = info\n").unwrap();
     std::fs::write(dir.join("enabled_plugins"), "[].\n").unwrap();
     // Consumer timeouts are looked at this often; the default is a minute.
     std::fs::write(dir.join("advanced.config"), "[{rabbit,[{channel_tick_interval,1000}]}].\n").unwrap();
-    let openssl = |args: &str| {
-        let ran = Command::new("openssl").args(args.split(' ')).current_dir(dir).output().unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    };
-    let key = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(&format!("{key} -x509 -days 2 -subj /CN=ca -keyout ca.key -out ca.pem"));
-    openssl(&format!("{key} -subj /CN=localhost -keyout node.key -out node.csr"));
-    std::fs::write(dir.join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-    openssl(
-        "x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out node.pem",
-    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/make-ca.sh");
+    let ran = Command::new(script).arg(dir).args(["localhost", "127.0.0.1"]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 impl Drop for Node {

@@ -15,7 +15,9 @@ use super::display::Display;
 use super::{context, load_config, quiet_log, stop_on_signals};
 use crate::cli::{ConvertArgs, Global, ModeArg, Policy};
 use crate::exit::{Exit, Failure};
-use crate::pipeline::{self, Announcement, Context, FilmTask, Label, Ledger, Stage, StageError, Stop};
+use crate::pipeline::{
+    self, Announcement, Context, FilmTask, Label, Ledger, Publishing, Stage, StageError, Stop,
+};
 use crate::workspace::certificate_name;
 
 pub(super) async fn run(global: &Global, args: ConvertArgs) -> Result<Exit, Failure> {
@@ -113,6 +115,7 @@ fn task(config: &Config, args: &ConvertArgs, file: &Path) -> Result<FilmTask, Fa
         source,
         expected: None,
         target,
+        publishing: Publishing::by_hand(&config.output),
         scratch: config.scratch.path(),
         recipe: config.recipe.clone(),
         token: token(),

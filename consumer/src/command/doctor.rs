@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{load_config, quiet_log};
 use crate::cli::{DoctorArgs, Global};
 use crate::exit::{Exit, Failure};
-use crate::pipeline::{Features, Proof, StageError, Toolbox, try_encoder};
+use crate::pipeline::{Features, Proof, StageError, Toolbox, trash_ready, try_encoder};
 
 /// Below this much free space most films do not fit.
 const ROOMY: u64 = 60_000_000_000;
@@ -195,6 +195,12 @@ fn folders(config: &Config) -> Vec<Finding> {
         if config.output.mode == OutputMode::Beside {
             all.push(output(root));
         }
+    }
+    if config.output.mode == OutputMode::Replace {
+        all.push(match trash_ready(config) {
+            Ok(()) => good("trash", "originals can go there in one step"),
+            Err(e) => bad("trash", e.message.clone(), e.advice()),
+        });
     }
     if config.output.mode == OutputMode::Separate {
         all.push(output(&config.output.dir));

@@ -10,7 +10,7 @@ use super::{load_config, on_signals};
 use crate::cli::{Drain, Global, RunArgs};
 use crate::daemon::{self, Limits, Shutdown};
 use crate::exit::{Exit, Failure};
-use crate::pipeline::Toolbox;
+use crate::pipeline::{Stages, Toolbox};
 
 pub(super) async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure> {
     let mut config = load_config(global, &[])?;
@@ -34,5 +34,5 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> Result<Exit, Failure>
     let shutdown = Shutdown::default();
     on_signals(&shutdown, args.drain == Drain::Now)?;
     let limits = Limits { once: args.once, idle, slots: args.slots };
-    Ok(daemon::run(Arc::new(config), options, Arc::new(tools), limits, shutdown).await)
+    Ok(daemon::run(Arc::new(config), options, Arc::new(tools), Arc::new(Stages), limits, shutdown).await)
 }

@@ -15,7 +15,7 @@ use super::{Context, Progress, Proof, StageError, Stop, Toolbox, Watch, Watcher}
 const STALL: Duration = Duration::from_secs(120);
 
 /// Nobody looks at the progress of a test.
-struct Unseen;
+pub(super) struct Unseen;
 
 impl Watcher for Unseen {
     fn progress(&self, _: &Progress) {}

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::job::Certificate;
+use common::job::{Certificate, LibraryPath};
+use common::share::FileIdentity;
 use dovi::film::FilmIndex;
 use dovi::hash::VclHash;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,20 @@ pub struct Announcement {
     pub certificate: Certificate,
     /// Hash of the result's picture data.
     pub payload: VclHash,
+    /// The original, if the result takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacing: Option<Replacing>,
+}
+
+/// Which file gives way to which, so that the next attempt can tell how far this one came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replacing {
+    /// The original.
+    pub original: FileIdentity,
+    /// The result.
+    pub result: FileIdentity,
+    /// The original's name below the trash folder of its library root.
+    pub trash: LibraryPath,
 }
 
 /// A film that is published.

@@ -10,7 +10,10 @@ use common::process::{Progress as Count, StallWatch, Supervision};
 use common::share::Reservations;
 use tokio_util::sync::CancellationToken;
 
-use super::{Announcement, Progress, Stage, StageError, Toolbox};
+use super::{Announcement, Progress, Publishing, Stage, StageError, Toolbox};
+
+/// Links that lead to each other. std has no stable name for it.
+const ELOOP: i32 = 40;
 
 /// A file as it was when somebody asked for its conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +25,31 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether a file that was seen as this is the one that is seen as `now`. Mounts of one share round dates differently: SMB
+    /// to 100 ns, others not at all.
+    pub fn is_still(&self, now: &Self) -> bool {
+        const ROUNDING_NS: u64 = 1000;
+        self.size == now.size && self.mtime_ns.abs_diff(now.mtime_ns) < ROUNDING_NS
+    }
+
     /// The file as it is now.
     ///
     /// # Errors
     /// It is not there or cannot be asked.
     pub fn of(path: &Path) -> std::io::Result<Self> {
-        let meta = std::fs::metadata(path)?;
         use std::os::unix::fs::MetadataExt;
+        let never = |e: &std::io::Error| {
+            e.kind() == std::io::ErrorKind::InvalidFilename || e.raw_os_error() == Some(ELOOP)
+        };
+        let meta = std::fs::metadata(path).map_err(|e| match never(&e) {
+            // What no file can be called is not there, neither today nor at the next try.
+            true => std::io::Error::new(std::io::ErrorKind::NotFound, e),
+            false => e,
+        })?;
+        // The path may come from a stranger, and opening a pipe waits for a writer for ever (measured).
+        if !meta.is_file() {
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it is no regular file"));
+        }
         Ok(Self {
             size: meta.len(),
             mtime_ns: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
@@ -56,6 +77,8 @@ pub struct FilmTask {
     pub expected: Option<Source>,
     /// The result's final name.
     pub target: PathBuf,
+    /// How the result gets it.
+    pub publishing: Publishing,
     /// Where the scratch folder is made.
     pub scratch: PathBuf,
     /// What to do.
@@ -207,6 +230,16 @@ fn either(a: &CancellationToken, b: &CancellationToken) -> CancellationToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_film_seen_through_another_mount_is_the_same_film() {
+        let seen = Source { size: 7, mtime_ns: 1_700_000_000_123_456_789 };
+        assert!(
+            seen.is_still(&seen) && seen.is_still(&Source { mtime_ns: 1_700_000_000_123_456_700, ..seen })
+        );
+        assert!(!seen.is_still(&Source { size: 8, ..seen }));
+        assert!(!seen.is_still(&Source { mtime_ns: seen.mtime_ns + 1_000_000, ..seen }));
+    }
 
     #[test]
     fn the_first_reason_to_stop_stays() {

@@ -7,15 +7,45 @@ use std::time::Instant;
 
 use common::job::{Mode, StageTime};
 use common::share::{FileError, Reservation};
+use common::steps::{self, Step};
 use dovi::film::FilmIndex;
+use futures::future::BoxFuture;
 
 use super::artifact::{Finished, Scanned, VideoStream};
 use super::blocking::uninterrupted;
 use super::certify::Expectation;
+use super::stages::publish::{Published, Resumed};
 use super::stages::verify::Story;
 use super::stages::{copy, encode, external, mux, preflight, prescan, publish, verify};
-use super::{Announcement, Context, FilmTask, Ledger, Plan, Source, Stage, StageError};
+use super::{Context, FilmTask, Ledger, Plan, Publishing, Source, Stage, StageError};
 use crate::workspace::Workspace;
+
+/// Whoever makes a result of a film. Measurements of everything around it put something in the place of [`Stages`] that does
+/// nothing to films.
+pub trait Convert: Send + Sync {
+    /// Converts one film, as [`run`].
+    fn convert<'a>(
+        &'a self,
+        context: &'a Context,
+        task: FilmTask,
+        ledger: Arc<dyn Ledger>,
+    ) -> BoxFuture<'a, Result<Finished, StageError>>;
+}
+
+/// The stages of this module, with the real programs.
+#[derive(Debug, Clone, Copy)]
+pub struct Stages;
+
+impl Convert for Stages {
+    fn convert<'a>(
+        &'a self,
+        context: &'a Context,
+        task: FilmTask,
+        ledger: Arc<dyn Ledger>,
+    ) -> BoxFuture<'a, Result<Finished, StageError>> {
+        Box::pin(run(context, task, ledger))
+    }
+}
 
 /// Converts one film.
 ///
@@ -24,24 +54,26 @@ use crate::workspace::Workspace;
 /// is a certificate that could not be written after the result got its name: the next attempt finds that out.
 pub async fn run(context: &Context, task: FilmTask, ledger: Arc<dyn Ledger>) -> Result<Finished, StageError> {
     let mut clock = StageClock::default();
+    steps::reached(Step::Preflight, &task.token).map_err(|e| StageError::file(Stage::Preflight, e))?;
+    if let Resumed::Published(published) = publish::resume(&task, &ledger).await? {
+        return adopt(context, task, *published, &ledger).await;
+    }
     preflight::check(context, &task).await?;
-    let earlier = earlier(&task, &ledger).await?;
     let source = preflight::source_unchanged(&task, Stage::Preflight)?;
     // From here on the film must stay as it is now, whoever asked for it.
-    let task = FilmTask { expected: Some(source), ..task };
+    let task = preflight::fixed(task, source)?;
 
-    if earlier.is_none() && copy::fits_one_pass(context, &task).await? {
+    if copy::fits_one_pass(context, &task).await? {
         let room = preflight::reserve_for_copy(context, &task, source)?;
         let workspace = open_workspace(&task)?;
+        steps::reached(Step::Copy, &task.token).map_err(|e| StageError::file(Stage::Copy, e))?;
         let (scanned, video) =
             clock.time(Stage::Copy, copy::scan_and_copy(context, &task, &workspace)).await?;
         let made = video.map(|video| Made { _room: room, workspace, video });
         return convert(context, &task, scanned, made, source, clock, ledger).await;
     }
+    steps::reached(Step::Prescan, &task.token).map_err(|e| StageError::file(Stage::Prescan, e))?;
     let scanned = clock.time(Stage::Prescan, prescan::prescan(context, &task)).await?;
-    if let Some(announced) = earlier {
-        return adopt(context, &task, &scanned.index, announced, &ledger).await;
-    }
     convert(context, &task, scanned, None, source, clock, ledger).await
 }
 
@@ -78,9 +110,11 @@ async fn convert(
         }
     };
     let payload = video.vcl;
+    steps::reached(Step::Mux, &task.token).map_err(|e| StageError::file(Stage::Mux, e))?;
     let muxing = mux::mux(context, task, &index, &plan, &video, &workspace);
     let muxed = clock.time(Stage::Mux, muxing).await?;
     drop(workspace);
+    steps::reached(Step::Verify, &task.token).map_err(|e| StageError::file(Stage::Verify, e))?;
     let flushing = flush(muxed.partial.path());
     let story = Story { notices, stages: clock.times, source };
     let verified = match verify::verify(context, task, &index, muxed, payload, story).await {
@@ -88,6 +122,7 @@ async fn convert(
         Err(e) => return Err(external::advise(context, e).await),
     };
     flushing.await?;
+    steps::reached(Step::Publish, &task.token).map_err(|e| StageError::file(Stage::Publish, e))?;
     let certificate = publish::publish(context, task, verified, ledger).await?;
     Ok(Finished { target: task.target.clone(), certificate, adopted: false })
 }
@@ -117,6 +152,11 @@ async fn make_video(
         let stage = if plan.mode == Mode::Copy { Stage::Copy } else { Stage::Encode };
         return clock.time(stage, external::make(context, task, index, plan, workspace, tool)).await;
     }
+    let (step, stage) = match plan.mode {
+        Mode::Encode => (Step::Encode, Stage::Encode),
+        Mode::Copy => (Step::Copy, Stage::Copy),
+    };
+    steps::reached(step, &task.token).map_err(|e| StageError::file(stage, e))?;
     match plan.mode {
         Mode::Encode => {
             clock.time(Stage::Encode, encode::encode(context, task, index, plan, workspace)).await
@@ -125,33 +165,25 @@ async fn make_video(
     }
 }
 
-/// The name of the result is free (`None`), or an attempt before us announced the file that has it.
-async fn earlier(task: &FilmTask, ledger: &Arc<dyn Ledger>) -> Result<Option<Announcement>, StageError> {
-    let (task, ledger) = (task.clone(), ledger.clone());
-    uninterrupted(Stage::Preflight, move || {
-        let Err(taken) = preflight::name_is_free(&task.target) else { return Ok(None) };
-        let size = std::fs::metadata(&task.target).map(|m| m.len()).ok();
-        match ledger.announced()? {
-            Some(a) if Some(a.certificate.result.size) == size => Ok(Some(a)),
-            _ => Err(taken),
-        }
-    })
-    .await
-}
-
 /// A crash between rename and certificate: the file is proven again, and then the certificate is written.
 async fn adopt(
     context: &Context,
-    task: &FilmTask,
-    index: &Arc<FilmIndex>,
-    announced: Announcement,
+    task: FilmTask,
+    published: Published,
     ledger: &Arc<dyn Ledger>,
 ) -> Result<Finished, StageError> {
     context.watcher.notice("an earlier attempt published this film and could not say so; proving it again");
+    let Published { announced, source, expected, result: target } = published;
+    let publishing = Publishing { replace: false, ..task.publishing };
+    let task = FilmTask { source, expected, target, publishing, ..task };
+    preflight::check(context, &task).await?;
+    let index = prescan::prescan(context, &task).await?.index;
     let want = Expectation { mode: task.recipe.mode, payload: Some(announced.payload) };
-    if let Err(e) = verify::prove(context, &task.source, &task.target, index, want).await {
+    if let Err(e) = verify::prove(context, &task.source, &task.target, &index, want).await {
         context.stop.check(Stage::Verify)?;
-        return Err(preflight::taken(&task.target).because(e));
+        // Only a proof that fails says that the file is another. What else went wrong may go right the next time.
+        let refuted = e.code.as_str().starts_with("proof.");
+        return Err(if refuted { preflight::taken(&task.target).because(e) } else { e });
     }
     let (ledger, certificate) = (ledger.clone(), announced.certificate);
     let certificate = uninterrupted(Stage::Publish, move || {
@@ -160,7 +192,7 @@ async fn adopt(
         Ok(certificate)
     })
     .await?;
-    Ok(Finished { target: task.target.clone(), certificate, adopted: true })
+    Ok(Finished { target: task.target, certificate, adopted: true })
 }
 
 /// Seconds by stage.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::job::{Certificate, FailureCode, JobId};
-use common::share::{Folder, LeaseKeeper, ShareError, ShareState, write_file};
+use common::share::{FileError, Folder, LeaseKeeper, ShareError, ShareState, write_file};
+use common::steps::{self, Step};
 
 use crate::pipeline::{Announcement, Ledger, Stage, StageError};
 
@@ -21,7 +22,23 @@ impl ShareLedger {
     }
 
     fn file(&self) -> PathBuf {
-        self.share.log_path(self.job).join("announced.json")
+        Self::announcement(&self.share, self.job)
+    }
+
+    fn announcement(share: &ShareState, job: JobId) -> PathBuf {
+        share.log_path(job).join("announced.json")
+    }
+
+    /// Of a film that is done: takes away what only stood there until then. Whoever finished it may have died before.
+    pub(super) fn clear_after(share: &ShareState, job: JobId) -> Result<(), ShareError> {
+        share.remove(Folder::Queued, job)?;
+        share.remove(Folder::Failed, job)?;
+        match std::fs::remove_file(Self::announcement(share, job)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(FileError::new("remove", &Self::announcement(share, job), e).into())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -58,6 +75,8 @@ impl Ledger for ShareLedger {
 
     fn conclude(&self, certificate: &Certificate) -> Result<(), StageError> {
         self.share.settle(Folder::Done, self.job, certificate).map_err(|e| share_error(Stage::Publish, e))?;
+        let token = self.keeper.lease().token();
+        steps::reached(Step::Certified, token).map_err(|e| StageError::file(Stage::Publish, e))?;
         // It has served: the certificate says the same.
         if let Err(e) = std::fs::remove_file(self.file()) {
             tracing::debug!(error = %e, "the announcement stays behind");

@@ -1,33 +1,47 @@
 //! One delivery: read it, claim the film, work on it, and write down what came of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use common::broker::{Delivery, Events};
 use common::config::{Config, OutputMode};
-use common::job::{FailureClass, FailureCode, FailureReport, JobId, JobMessage};
+use common::job::{FailureCode, FailureReport, JobId, JobMessage};
 use common::share::{
-    Acquire, Entry, Event, Folder, Journal, Lease, LeaseKeeper, LeaseObserver, Owner, Reservations,
-    ShareState,
+    Acquire, Entry, Event, Folder, JobState, Journal, Lease, LeaseKeeper, LeaseObserver, Owner, Reservations,
+    ShareState, looks_mounted,
 };
+use common::steps::{self, Step};
 
+use super::fitness::Tested;
+use super::health::{Health, Rest};
 use super::ledger::{ShareLedger, share_error};
+use super::presence::Presence;
 use super::report::Reporter;
+use super::room::Room;
 use super::settle::{Action, Outcome, decide};
-use crate::pipeline::{self, Context, FilmTask, Label, Source, Stage, StageError, Stop, Toolbox, Watch};
+use crate::pipeline::{
+    Context, Convert, FilmTask, Label, Publishing, Source, Stage, StageError, Stop, Toolbox, Watch,
+};
 
 /// Of a message that is no job, so much is kept for the report.
 const RAW: usize = 4096;
 
 /// Everything a worker needs for any film.
 pub struct Worker {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     name: String,
-    share: ShareState,
+    pub(super) share: ShareState,
     observer: LeaseObserver,
-    tools: Arc<Toolbox>,
+    /// Those of the last test of itself, if there was one.
+    pub(super) tools: Mutex<Arc<Toolbox>>,
+    films: Arc<dyn Convert>,
     space: Reservations,
-    events: Events,
+    pub(super) events: Events,
+    pub(super) health: Health,
+    pub(super) tested: tokio::sync::Mutex<Option<Tested>>,
+    pub(super) room: Room,
+    pub(super) presence: Presence,
 }
 
 /// What came of a delivery and what is to be done with its message.
@@ -39,30 +53,37 @@ pub struct Handled {
     pub action: Action,
     /// The job, if the message was one.
     pub job: Option<JobId>,
-}
-
-impl Handled {
-    /// Why this worker should pause, if it cannot do any film now.
-    pub fn unable(&self) -> Option<&FailureReport> {
-        match &self.outcome {
-            // A scratch disk that is too small for one film has room for others.
-            Outcome::Failed(r)
-                if r.class == FailureClass::Resource && r.code != FailureCode::ScratchSmall =>
-            {
-                Some(r)
-            }
-            _ => None,
-        }
-    }
+    /// What this worker does before its next film.
+    pub rest: Rest,
 }
 
 impl Worker {
-    /// A worker under the configured name.
-    pub fn new(config: Arc<Config>, tools: Arc<Toolbox>, events: Events) -> Self {
+    /// A worker under the configured name, which leaves the films themselves to `films`.
+    pub fn new(
+        config: Arc<Config>,
+        tools: Arc<Toolbox>,
+        films: Arc<dyn Convert>,
+        events: Events,
+        slots: u16,
+    ) -> Self {
         let name = config.worker.display_name();
         let share = ShareState::new(&config.share.state_dir);
         let observer = LeaseObserver::new(share.clone(), Owner::here(&name));
-        Self { name, share, observer, tools, events, config, space: Reservations::default() }
+        let presence = Presence::new(share.clone(), observer.owner(), slots, config.worker.beat());
+        Self {
+            name,
+            share,
+            observer,
+            tools: Mutex::new(tools),
+            films,
+            space: Reservations::default(),
+            events,
+            health: Health::new(&config.worker),
+            tested: tokio::sync::Mutex::default(),
+            room: Room::default(),
+            presence,
+            config,
+        }
     }
 
     /// The worker's name.
@@ -70,20 +91,9 @@ impl Worker {
         &self.name
     }
 
-    /// Sees whether films can be worked on at all: programs, share, library and output folders.
-    ///
-    /// # Errors
-    /// The first thing that is missing.
-    pub async fn ready(&self) -> Result<(), StageError> {
-        self.tools.mkvmerge().await?;
-        pipeline::able(&self.tools, &self.config).await?;
-        self.share.check().map_err(|e| share_error(Stage::Preflight, e))?;
-        for (name, root) in &self.config.library.roots {
-            if !root.is_dir() {
-                return Err(absent(root, &format!("library root {name}")));
-            }
-        }
-        self.output_root()
+    /// This worker as others see it.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// Works on a delivery. When this returns the share knows what came of it and the lease is given back; what is left
@@ -97,24 +107,36 @@ impl Worker {
                 let raw =
                     String::from_utf8_lossy(&delivery.raw()[..delivery.raw().len().min(RAW)]).into_owned();
                 let report = FailureReport { raw: Some(raw), ..self.report(None, &error, attempt, None) };
-                return self.handled(Outcome::Failed(Box::new(report)), None);
+                return self.handled(Outcome::Failed(Box::new(report)), None, Rest::None);
             }
         };
         let id = job.id;
         tracing::info!(film = %job.film, job = %id, attempt, recipe = job.recipe.summary(), "film received");
-        let outcome = self.claim_and_work(&job, attempt, delivery.redelivered(), stop).await;
-        let handled = self.handled(outcome, Some(id));
+        let (outcome, rest) = self.claim_and_work(&job, attempt, delivery.redelivered(), stop).await;
+        let handled = self.handled(outcome, Some(id), rest);
         self.tell(&job, &handled);
         handled
     }
 
-    fn handled(&self, outcome: Outcome, job: Option<JobId>) -> Handled {
+    fn handled(&self, outcome: Outcome, job: Option<JobId>, rest: Rest) -> Handled {
         let action = decide(&outcome, self.config.retry.max_attempts);
-        Handled { outcome, action, job }
+        Handled { outcome, action, job, rest }
     }
 
-    async fn claim_and_work(&self, job: &JobMessage, attempt: u32, again: bool, stop: &Stop) -> Outcome {
-        let fail = |e: &StageError| Outcome::Failed(Box::new(self.report(Some(job), e, attempt, None)));
+    /// A failure before the film itself was begun.
+    async fn not_begun(&self, job: &JobMessage, attempt: u32, e: StageError, stop: &Stop) -> (Outcome, Rest) {
+        let e = self.examine(job, e, stop).await;
+        let rest = self.rest_after(job, &e, std::time::Duration::ZERO);
+        (Outcome::Failed(Box::new(self.report(Some(job), &e, attempt, None))), rest)
+    }
+
+    async fn claim_and_work(
+        &self,
+        job: &JobMessage,
+        attempt: u32,
+        again: bool,
+        stop: &Stop,
+    ) -> (Outcome, Rest) {
         let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
         let claimed = blocking(move || observer.acquire(id, stale)).await;
         let lease = match claimed {
@@ -122,30 +144,30 @@ impl Worker {
             Ok(Ok(Acquire::Done)) => {
                 let share = self.share.clone();
                 // The worker that finished it may have died before it tidied up.
-                if let Ok(Err(e)) = blocking(move || share.remove(Folder::Queued, id)).await {
-                    tracing::debug!(error = %e, "the queue entry of a finished film stays behind");
+                if let Ok(Err(e)) = blocking(move || ShareLedger::clear_after(&share, id)).await {
+                    tracing::debug!(error = %e, "the books of a finished film are not tidy");
                 }
-                return Outcome::Done;
+                return (Outcome::Done, Rest::None);
             }
             Ok(Ok(Acquire::Busy { holder, .. })) => {
                 let holder = holder.map_or_else(|| "somebody".into(), |h| h.worker);
                 tracing::info!(film = %job.film, holder, "another worker has this film");
-                return Outcome::Busy;
+                return (Outcome::Busy, Rest::None);
             }
-            Ok(Err(e)) => return fail(&share_error(Stage::Preflight, e)),
-            Err(e) => return fail(&e),
+            Ok(Err(e)) => return self.not_begun(job, attempt, share_error(Stage::Preflight, e), stop).await,
+            Err(e) => return self.not_begun(job, attempt, e, stop).await,
         };
         if let Some(report) = self.given_up(id).await {
             release(&lease);
-            return Outcome::GivenUp { report, again };
+            return (Outcome::GivenUp { report, again }, Rest::None);
         }
         match self.begin(job, attempt, &lease).await {
             Ok(begun) => self.work(job, attempt, lease, begun, stop).await,
             Err(e) => {
-                let outcome = fail(&e);
-                self.write_failure(job, &outcome).await;
+                let (outcome, rest) = self.not_begun(job, attempt, e, stop).await;
+                let outcome = self.write_failure(job, attempt, outcome).await;
                 release(&lease);
-                outcome
+                (outcome, rest)
             }
         }
     }
@@ -178,9 +200,10 @@ impl Worker {
     /// With the lease in hand: counts crashes and writes the start down.
     async fn begin(&self, job: &JobMessage, attempt: u32, lease: &Lease) -> Result<Begun, StageError> {
         let (share, id, most) = (self.share.clone(), job.id, self.config.retry.max_crashes);
-        let start = self.entry(lease.token(), attempt, Event::Start);
+        let (start, film) = (self.entry(lease.token(), attempt, Event::Start), job.film.to_string());
         blocking(move || {
             let failed = |e| share_error(Stage::Preflight, e);
+            steps::reached(Step::Leased, &start.run).map_err(|e| failed(e.into()))?;
             let journal = Journal::open(&share, id).map_err(failed)?;
             let entries = journal.entries().map_err(failed)?;
             let crashes = journal.crashes().map_err(failed)?;
@@ -193,13 +216,23 @@ impl Worker {
                 return Err(StageError::new(Stage::Preflight, FailureCode::Poison, message));
             }
             journal.append(&start).map_err(failed)?;
+            steps::reached(Step::Started, format_args!("{} {film}", start.run))
+                .map_err(|e| failed(e.into()))?;
             let log = format!("attempt-{}-{}.log", start.attempt, &start.run[..start.run.len().min(8)]);
             Ok(Begun { journal, dead, log: share.log_path(id).join(log) })
         })
         .await?
     }
 
-    async fn work(&self, job: &JobMessage, attempt: u32, lease: Lease, begun: Begun, stop: &Stop) -> Outcome {
+    async fn work(
+        &self,
+        job: &JobMessage,
+        attempt: u32,
+        lease: Lease,
+        begun: Begun,
+        stop: &Stop,
+    ) -> (Outcome, Rest) {
+        let began = Instant::now();
         let token = lease.token().to_owned();
         let log = begun.log.strip_prefix(self.share.dir()).ok().map(|p| p.to_string_lossy().into_owned());
         let keeper = match LeaseKeeper::start(lease, self.config.worker.beat()) {
@@ -210,7 +243,7 @@ impl Worker {
                     FailureCode::ToolFailed,
                     format!("no threads left: {e}"),
                 );
-                return Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, log)));
+                return (Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, log))), Rest::None);
             }
         };
         let (lost, stopper) = (keeper.lost().clone(), stop.clone());
@@ -218,30 +251,46 @@ impl Worker {
             lost.cancelled().await;
             stopper.stop(FailureCode::LeaseLost);
         });
-        let result = self.convert(job, &token, &begun, &keeper, stop).await;
+        self.presence.takes();
+        let converted = self.convert(job, &token, &begun, &keeper, stop).await;
+        let result = match converted.map_err(|e| self.doubted(job, e)) {
+            Err(e) => Err(self.examine(job, e, stop).await),
+            done => done,
+        };
         fence.abort();
+        self.presence.leaves(Some(result.is_ok()));
 
-        let outcome = match &result {
-            Ok(()) => Outcome::Done,
-            Err(e) => Outcome::Failed(Box::new(self.report(Some(job), e, attempt, log))),
+        let (outcome, rest) = match &result {
+            Ok(()) => {
+                self.health.finished();
+                self.room.forget(job.id);
+                self.presence.remark(None);
+                (Outcome::Done, Rest::None)
+            }
+            Err(e) => {
+                let rest = self.rest_after(job, e, began.elapsed());
+                (Outcome::Failed(Box::new(self.report(Some(job), e, attempt, log))), rest)
+            }
         };
         let said = result.as_ref().map_or_else(|e| e.code.to_string(), |()| "done".into());
         let end = self.entry(&token, attempt, Event::End { outcome: said });
         let journal = begun.journal;
-        match blocking(move || journal.append(&end)).await {
+        match blocking(move || journal.append(&end).and_then(|()| Ok(steps::reached(Step::Ended, &end.run)?)))
+            .await
+        {
             Ok(Ok(())) => {}
             Ok(Err(e)) => tracing::warn!(error = %e, "the end of this attempt is not in the journal"),
             Err(e) => tracing::error!(error = %e, "the journal"),
         }
         if keeper.lost().is_cancelled() {
-            return outcome;
+            return (self.unless_buried(job, attempt, outcome), rest);
         }
-        self.write_failure(job, &outcome).await;
+        let outcome = self.write_failure(job, attempt, outcome).await;
         // The keeper's threads end with it; a thread left behind by a hanging share may still hold it.
         if let Err(e) = blocking(move || release(keeper.lease())).await {
             tracing::error!(error = %e, "giving the lease back");
         }
-        outcome
+        (outcome, rest)
     }
 
     async fn convert(
@@ -262,10 +311,12 @@ impl Worker {
             present(root, &format!("library root {}", job.film.root()))?;
         }
         self.output_root()?;
+        self.room.check(job.id)?;
         let task = FilmTask {
             source,
             expected: Some(Source { size: job.size, mtime_ns: job.mtime_ns }),
             target,
+            publishing: Publishing::of_library(&self.config, &job.film),
             scratch: self.config.scratch.path(),
             recipe: job.recipe.clone(),
             token: token.to_owned(),
@@ -275,7 +326,7 @@ impl Worker {
         let reporter =
             Reporter::new(keeper.clone(), self.events.clone(), self.name.clone(), job.id, job.film.clone());
         let context = Context {
-            tools: self.tools.clone(),
+            tools: self.tools(),
             watch: Watch {
                 stall: self.config.worker.stall(),
                 grace: self.config.worker.grace(),
@@ -287,7 +338,7 @@ impl Worker {
             stop: stop.clone(),
         };
         let ledger = Arc::new(ShareLedger::new(self.share.clone(), job.id, keeper.clone()));
-        let finished = pipeline::run(&context, task, ledger).await?;
+        let finished = self.films.convert(&context, task, ledger).await?;
         tracing::info!(
             film = %job.film, result = %finished.target.display(), frames = finished.certificate.frames,
             wrong_frames = finished.certificate.wrong_frames, "film done"
@@ -296,7 +347,7 @@ impl Worker {
     }
 
     /// Makes the results' folder if it is missing, but not in an empty mount point.
-    fn output_root(&self) -> Result<(), StageError> {
+    pub(super) fn output_root(&self) -> Result<(), StageError> {
         let dir = &self.config.output.dir;
         if self.config.output.mode != OutputMode::Separate || dir.is_dir() {
             return Ok(());
@@ -308,20 +359,68 @@ impl Worker {
             .map_err(|e| StageError::file(Stage::Preflight, common::share::FileError::new("create", dir, e)))
     }
 
-    /// The share's own record of a film that is given up; the queue gets the same.
-    async fn write_failure(&self, job: &JobMessage, outcome: &Outcome) {
-        let Outcome::Failed(report) = outcome else { return };
-        if decide(outcome, self.config.retry.max_attempts) != Action::Bury {
-            return;
+    /// The share's own record of a film that is given up; the queue gets the same. Where it cannot be written the film is not
+    /// given up: a share that is gone may well be why it failed.
+    async fn write_failure(&self, job: &JobMessage, attempt: u32, outcome: Outcome) -> Outcome {
+        let Outcome::Failed(report) = &outcome else { return outcome };
+        if decide(&outcome, self.config.retry.max_attempts) != Action::Bury {
+            return outcome;
         }
         let (share, id, report) = (self.share.clone(), job.id, report.clone());
-        match blocking(move || share.settle(Folder::Failed, id, &report)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => {
-                tracing::error!(job = %id, error = %e, "the failure is not on the share, only in the queue");
+        let written = blocking(move || {
+            // Done wins: whoever had this film before may have been frozen after its last check, and be through by now.
+            if share.state_of(id)? == JobState::Done {
+                return Ok(false);
             }
-            Err(e) => tracing::error!(job = %id, error = %e, "writing the failure"),
+            let settled = share
+                .settle(Folder::Failed, id, &report)
+                .and_then(|()| Ok(steps::reached(Step::Reported, id)?));
+            // What failed after the report was there changes nothing.
+            let there =
+                settled.is_err() && matches!(share.read::<FailureReport>(Folder::Failed, id), Ok(Some(_)));
+            if there { Ok(true) } else { settled.map(|()| true) }
+        })
+        .await;
+        let error = match written {
+            Ok(Ok(true)) => return outcome,
+            Ok(Ok(false)) => {
+                tracing::info!(film = %job.film, "this attempt failed, but another one made the film");
+                return Outcome::Done;
+            }
+            Ok(Err(e)) => share_error(Stage::Publish, e),
+            Err(e) => e,
+        };
+        tracing::error!(job = %id, %error, "the film is not given up, since that cannot be written down");
+        Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, None)))
+    }
+
+    /// Whoever lost the lease gives nothing up: that is for the new holder to say.
+    fn unless_buried(&self, job: &JobMessage, attempt: u32, outcome: Outcome) -> Outcome {
+        if decide(&outcome, self.config.retry.max_attempts) != Action::Bury {
+            return outcome;
         }
+        let error = StageError::new(Stage::Publish, FailureCode::LeaseLost, FailureCode::LeaseLost.meaning());
+        Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, None)))
+    }
+
+    /// A film is missing only while the share and its library are there, and if it did not come back meanwhile.
+    fn doubted(&self, job: &JobMessage, e: StageError) -> StageError {
+        if e.code != FailureCode::SourceMissing {
+            return e;
+        }
+        if let Err(gone) = self.share.check() {
+            return share_error(e.stage, gone);
+        }
+        let root = job.film.root();
+        let library = self.config.library.roots.get(root);
+        if let Some(Err(gone)) = library.map(|dir| present(dir, &format!("library root {root}"))) {
+            return gone;
+        }
+        if self.config.library.resolve(&job.film).is_ok_and(|film| Source::of(&film).is_ok()) {
+            let message = format!("{} was not there for a moment", job.film);
+            return StageError::new(e.stage, FailureCode::ShareGone, message).because(e);
+        }
+        e
     }
 
     fn report(
@@ -411,23 +510,25 @@ fn close_open_runs(journal: &Journal, entries: &[Entry], like: &Entry) -> Result
 
 /// A folder that is missing or empty is taken for a mount that is gone.
 fn present(dir: &Path, what: &str) -> Result<(), StageError> {
-    let there = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    if there { Ok(()) } else { Err(absent(dir, what)) }
+    if looks_mounted(dir) { Ok(()) } else { Err(absent(dir, what)) }
 }
 
-fn absent(dir: &Path, what: &str) -> StageError {
+pub(super) fn absent(dir: &Path, what: &str) -> StageError {
     let message = format!("the {what} ({}) is not there or empty: not mounted?", dir.display());
     StageError::new(Stage::Preflight, FailureCode::ShareGone, message)
         .hint("Mount it, or correct the setting; the worker goes on by itself.")
 }
 
 fn release(lease: &Lease) {
-    if let Err(e) = lease.release() {
+    let released = lease.release().and_then(|()| Ok(steps::reached(Step::Released, lease.token())?));
+    if let Err(e) = released {
         tracing::warn!(job = %lease.job(), error = %e, "the lease was not given back; it goes stale by itself");
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StageError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StageError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| {
         StageError::new(Stage::Preflight, FailureCode::BugPanic, format!("the program panicked: {e}"))
     })

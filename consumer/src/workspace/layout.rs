@@ -1,13 +1,12 @@
 //! The scratch folder of one film, and the hidden name of its result in the making.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::share::Owner;
+use common::share::{Fate, Owner, fate};
 
 const PREFIX: &str = "dovi-fleet.";
 const OWNER: &str = "owner";
@@ -139,10 +138,9 @@ pub fn remove_partials_of(target: &Path, tokens: &[String]) -> u64 {
     removed
 }
 
-/// Removes scratch folders whose process certainly does not live any more: it ran in this boot and process namespace and
-/// is gone, or its folder was not touched for a week. Gives their number.
+/// Removes scratch folders whose process certainly does not live any more, or of which nothing can be known and which were
+/// not touched for a week. Gives their number.
 pub fn sweep(scratch: &Path) -> u64 {
-    let here = Owner::here("").origin;
     let Ok(entries) = fs::read_dir(scratch) else { return 0 };
     let mut removed = 0;
     for entry in entries.flatten() {
@@ -152,37 +150,23 @@ pub fn sweep(scratch: &Path) -> u64 {
             continue;
         }
         // No owner file yet: it is being made, or its maker died in between; the age decides.
-        let origin = fs::read(path.join(OWNER)).map(OsString::from_vec).unwrap_or_default();
-        let old = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age > FOREIGN));
-        if (is_dead(&origin, &here) || old) && fs::remove_dir_all(&path).is_ok() {
+        let origin = fs::read_to_string(path.join(OWNER)).unwrap_or_default();
+        let old = || {
+            let touched = entry.metadata().and_then(|m| m.modified());
+            touched.is_ok_and(|t| t.elapsed().is_ok_and(|age| age > FOREIGN))
+        };
+        let abandoned = match fate(&origin) {
+            // Whatever its date says: an encode may take longer than a week, and clocks jump.
+            Fate::Lives => false,
+            Fate::Dead => true,
+            Fate::Unknown => old(),
+        };
+        if abandoned && fs::remove_dir_all(&path).is_ok() {
             tracing::info!(dir = %path.display(), "removed the scratch folder of a dead worker");
             removed += 1;
         }
     }
     removed
-}
-
-/// `boot:namespace:process:start`, see [`Owner`]. Two processes with one number differ in their start.
-fn is_dead(origin: &OsStr, here: &str) -> bool {
-    let Some(origin) = origin.to_str() else { return false };
-    let (theirs, ours): (Vec<_>, Vec<_>) = (origin.split(':').collect(), here.split(':').collect());
-    let ([boot, namespace, pid, start], [my_boot, my_namespace, ..]) = (&theirs[..], &ours[..]) else {
-        return false;
-    };
-    if (boot, namespace) != (my_boot, my_namespace) {
-        return false;
-    }
-    // Field 22 of /proc/PID/stat (proc(5)), counted after the command name, which may hold spaces and brackets.
-    match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat
-            .rsplit_once(')')
-            .and_then(|(_, s)| s.split_whitespace().nth(19))
-            .is_some_and(|now| now != *start),
-        Err(e) => e.kind() == io::ErrorKind::NotFound,
-    }
 }
 
 #[cfg(test)]

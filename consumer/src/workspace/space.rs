@@ -9,8 +9,8 @@ pub struct Needs {
     pub target: u64,
 }
 
-/// For logs, option files and what else is small.
-const MARGIN: u64 = 64 << 20;
+/// For logs, option files and what else is small, in bytes. No film needs less, in scratch or in the results' folder.
+pub const MARGIN: u64 = 64 << 20;
 
 /// The needs of a film. Copy mode writes the base layer again, so the video track is at most as large as now. An encode is
 /// smaller than its source at any sensible setting; half of the video is set aside for it in scratch, and the source's

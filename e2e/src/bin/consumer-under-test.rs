@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Only the fault loop sets the variable that this looks at.
+    e2e::soak::install();
     consumer::run(std::env::args_os()).into()
 }

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::management::{self, ADMIN, percent};
-use super::places::Places;
+use super::places::{Extras, Places};
 use crate::{tool, wait};
 
 /// A cold start takes 6 to 8 s on two idle cores (measured), much longer beside encoders.
@@ -35,11 +35,19 @@ impl PrivateBroker {
     /// # Errors
     /// RabbitMQ or Erlang is not installed, or the node does not come up (with the end of its log).
     pub fn start(dir: &Path) -> Result<Self> {
-        let mut broker = Self { places: Places::prepare(dir)?, epmd: None, node: None };
+        Self::start_with(dir, &Extras::default())
+    }
+
+    /// [`start`](Self::start) with more than plain ports, or other users.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(dir: &Path, extras: &Extras) -> Result<Self> {
+        let mut broker = Self { places: Places::prepare(dir, extras)?, epmd: None, node: None };
         if let Err(first) = broker.boot() {
             // Another program may have taken one of the ports between looking and binding.
             broker.end(Signal::KILL)?;
-            broker.places = Places::prepare(dir)?;
+            broker.places = Places::prepare(dir, extras)?;
             broker.boot().with_context(|| format!("second attempt; the first failed: {first:#}"))?;
         }
         Ok(broker)
@@ -54,6 +62,21 @@ impl PrivateBroker {
     /// Where clients connect as the administrator.
     pub fn admin_url(&self, vhost: &str) -> String {
         self.url(vhost, ADMIN, ADMIN)
+    }
+
+    /// `127.0.0.1:port` of plain AMQP.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.places.ports.amqp)
+    }
+
+    /// The port where AMQP speaks TLS, if it was asked to.
+    pub fn amqps_port(&self) -> u16 {
+        self.places.ports.amqps
+    }
+
+    /// The port where the management plugin speaks TLS, if it was asked to.
+    pub fn https_port(&self) -> u16 {
+        self.places.ports.management_tls
     }
 
     /// Base address of the management plugin.
@@ -218,7 +241,8 @@ impl PrivateBroker {
             Ok(frame == [1])
         };
         amqp().unwrap_or(false)
-            && self.api("GET", "/api/overview", None).is_ok_and(|(status, _)| status == 200)
+            // 401: definitions gave it other users than ours.
+            && self.api("GET", "/api/overview", None).is_ok_and(|(status, _)| matches!(status, 200 | 401))
     }
 
     fn log_tail(&self) -> String {

@@ -24,6 +24,8 @@ pub(super) struct Ports {
     pub amqp: u16,
     pub management: u16,
     pub epmd: u16,
+    pub amqps: u16,
+    pub management_tls: u16,
     distribution: u16,
     ctl: u16,
 }
@@ -31,8 +33,8 @@ pub(super) struct Ports {
 impl Ports {
     /// Ports nobody listens on right now.
     fn free() -> Result<Self> {
-        // All are held at once, so that the five differ.
-        let held: Vec<TcpListener> = (0..5)
+        // All are held at once, so that they differ.
+        let held: Vec<TcpListener> = (0..7)
             .map(|_| TcpListener::bind("127.0.0.1:0"))
             .collect::<Result<_, _>>()
             .context("find free ports")?;
@@ -43,7 +45,48 @@ impl Ports {
             epmd: port(2)?,
             distribution: port(3)?,
             ctl: port(4)?,
+            amqps: port(5)?,
+            management_tls: port(6)?,
         })
+    }
+}
+
+/// What a node has besides plain ports and its administrator.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// A folder that `deploy/make-ca.sh` filled: the node then also speaks TLS, both AMQP and HTTP.
+    pub tls: Option<PathBuf>,
+    /// Definitions to load at the first start. The node then has only the users in them, and no administrator of ours.
+    pub definitions: Option<PathBuf>,
+}
+
+impl Extras {
+    fn conf(&self, ports: &Ports) -> String {
+        let mut conf = String::new();
+        if let Some(dir) = &self.tls {
+            let dir = dir.display();
+            for (prefix, port) in [("ssl_options", ports.amqps), ("management.ssl", ports.management_tls)] {
+                for (key, file) in
+                    [("cacertfile", "ca.pem"), ("certfile", "broker.pem"), ("keyfile", "broker.key")]
+                {
+                    conf += &format!("{prefix}.{key} = {dir}/{file}\n");
+                }
+                let listener = if prefix == "ssl_options" {
+                    "listeners.ssl.1 = 127.0.0.1:"
+                } else {
+                    "management.ssl.port = "
+                };
+                conf += &format!("{listener}{port}\n");
+            }
+            conf += "ssl_options.verify = verify_none\nmanagement.ssl.ip = 127.0.0.1\n";
+        }
+        if let Some(file) = &self.definitions {
+            conf += &format!(
+                "definitions.import_backend = local_filesystem\ndefinitions.local.path = {}\n",
+                file.display()
+            );
+        }
+        conf
     }
 }
 
@@ -58,7 +101,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Writes the configuration of a new node below `dir`.
-    pub(super) fn prepare(dir: &Path) -> Result<Self> {
+    pub(super) fn prepare(dir: &Path, extras: &Extras) -> Result<Self> {
         tool::require(&["erl", "epmd"])?;
         let dir = tool::absolute(dir)?;
         static NODES: AtomicU32 = AtomicU32::new(0);
@@ -83,7 +126,7 @@ impl Places {
             "listeners.tcp.1 = 127.0.0.1:{amqp}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n\
              disk_free_limit.absolute = 50MB\ncollect_statistics_interval = 1000\n"
         );
-        fs::write(places.dir.join("rabbitmq.conf"), fleet_conf() + &own)?;
+        fs::write(places.dir.join("rabbitmq.conf"), fleet_conf() + &own + &extras.conf(&places.ports))?;
         // Ack timeouts are checked every 60 s by default, too seldom for a test that wants to see one.
         fs::write(places.dir.join("advanced.config"), "[{rabbit, [{channel_tick_interval, 2000}]}].\n")?;
         fs::write(places.dir.join("enabled_plugins"), "[rabbitmq_management].\n")?;
@@ -148,8 +191,15 @@ fn fleet_conf() -> String {
     text.lines().filter(ours).map(|line| format!("{line}\n")).collect()
 }
 
-/// The folder of the newest installed server's own scripts.
+/// The folder named in `DOVI_TEST_RABBITMQ_BIN`, for tests against another version; otherwise that of the newest installed
+/// server's own scripts.
 fn scripts() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("DOVI_TEST_RABBITMQ_BIN").map(PathBuf::from) {
+        if dir.join("rabbitmq-server").is_file() {
+            return Ok(dir);
+        }
+        bail!("DOVI_TEST_RABBITMQ_BIN is {}, where there is no rabbitmq-server", dir.display());
+    }
     let mut found: Vec<PathBuf> = Vec::new();
     for lib in ["/usr/lib/rabbitmq/lib", "/usr/local/lib/rabbitmq/lib"] {
         let versions = fs::read_dir(lib).into_iter().flatten().flatten();

@@ -26,12 +26,10 @@ impl Machine {
         let memory = line(&read("/proc/meminfo"), "MemTotal");
         let gib =
             memory.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1048576.0;
-        let load = read("/proc/loadavg").split_whitespace().next().unwrap_or("unknown").to_owned();
         let mut facts = vec![
             ("processor", format!("{cores} cores, {cpu}")),
             ("memory", format!("{gib:.0} GiB")),
             ("kernel", read("/proc/sys/kernel/osrelease").trim().to_owned()),
-            ("load average before", load),
             ("ffmpeg", first_line(tool::command("ffmpeg").arg("-version"))),
             ("mkvmerge", first_line(tool::command("mkvmerge").arg("--version"))),
         ];
@@ -40,6 +38,14 @@ impl Machine {
         }
         facts.push(("dovi-fleet", format!("{} ({})", env!("CARGO_PKG_VERSION"), build())));
         Self { facts }
+    }
+}
+
+impl Machine {
+    /// How busy it is now: the load average of the last minute.
+    pub fn load() -> String {
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        load.split_whitespace().next().unwrap_or("unknown").to_owned()
     }
 }
 

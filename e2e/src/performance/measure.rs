@@ -128,6 +128,12 @@ pub(super) fn peak_rss(pid: &str) -> u64 {
     field(&status, "VmHWM:").unwrap_or_default() * 1024
 }
 
+/// Memory of this process now, bytes.
+pub(super) fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    field(&status, "VmRSS:").unwrap_or_default() * 1024
+}
+
 fn peak_rss_of_tree(pid: u32) -> u64 {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let below = children.split_whitespace().filter_map(|c| c.parse().ok()).map(peak_rss_of_tree);

@@ -9,6 +9,7 @@ mod film;
 mod machine;
 mod measure;
 mod page;
+mod scale;
 mod work;
 
 pub use cases::{Case, Options, run};

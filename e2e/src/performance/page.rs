@@ -11,6 +11,7 @@ use super::Machine;
 use super::measure::median;
 
 const BEGIN: &str = "<!-- measured: begin -->";
+const SECTION: &str = "\n### ";
 const END: &str = "<!-- measured: end -->";
 
 /// One comparison.
@@ -77,6 +78,8 @@ pub struct Table {
     pub commands: Vec<String>,
     /// The figures.
     pub rows: Vec<Row>,
+    /// Load average of the machine before the first run.
+    pub load: String,
 }
 
 /// All tables as JSON, for machines.
@@ -87,7 +90,7 @@ pub fn to_json(machine: &Machine, tables: &[Table]) -> Value {
         json!({ "what": r.what, "with": r.with, "median": r.median(), "all": r.ratios, "unit": r.unit,
                 "goal": r.goal.map(|(_, goal)| goal), "reached": r.reached(), "also": r.also })
     };
-    let table = |t: &Table| json!({ "title": t.title, "commands": t.commands, "rows": t.rows.iter().map(row).collect::<Vec<_>>() });
+    let table = |t: &Table| json!({ "title": t.title, "commands": t.commands, "load": t.load, "rows": t.rows.iter().map(row).collect::<Vec<_>>() });
     json!({ "machine": facts, "tables": tables.iter().map(table).collect::<Vec<_>>() })
 }
 
@@ -99,7 +102,9 @@ pub fn to_markdown(machine: &Machine, tables: &[Table]) -> String {
         let _ = writeln!(text, "| {k} | {v} |");
     }
     for table in tables {
-        let _ = write!(text, "\n### {}\n\n```text\n{}\n```\n\n", table.title, table.commands.join("\n"));
+        let (title, commands) = (table.title, table.commands.join("\n"));
+        let _ = write!(text, "{SECTION}{title}\n\n```text\n{commands}\n```\n\n");
+        let _ = write!(text, "Load average before: {}.\n\n", table.load);
         text.push_str(
             "| measured | against | median | all runs | goal | also |\n|---|---|---|---|---|---|\n",
         );
@@ -110,7 +115,7 @@ pub fn to_markdown(machine: &Machine, tables: &[Table]) -> String {
     text
 }
 
-/// Puts `measured` between the marks of a page.
+/// Puts `measured` between the marks of a page, where it takes the place of tables with the same headlines.
 ///
 /// # Errors
 /// The page is not there, has no marks, or cannot be written.
@@ -118,9 +123,31 @@ pub fn write_page(page: &Path, measured: &str) -> Result<()> {
     let name = page.display();
     let text = fs::read_to_string(page).with_context(|| format!("read {name}"))?;
     let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{name} has no line {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("{name} has no line {END}"))?;
-    fs::write(page, format!("{before}{BEGIN}\n{measured}{END}{after}"))
+    let (old, after) = rest.split_once(END).with_context(|| format!("{name} has no line {END}"))?;
+    fs::write(page, format!("{before}{BEGIN}\n{}{END}{after}", merged(old, measured)))
         .with_context(|| format!("write {name}"))
+}
+
+/// The new head, the old sections, replaced where there are new ones, and the new ones behind them.
+fn merged(old: &str, new: &str) -> String {
+    let title = |section: &str| section.lines().next().unwrap_or_default().to_owned();
+    let mut parts = new.split(SECTION);
+    let head = parts.next().unwrap_or_default();
+    let mut fresh: Vec<&str> = parts.collect();
+    let mut sections: Vec<&str> = Vec::new();
+    for section in old.split(SECTION).skip(1) {
+        match fresh.iter().position(|f| title(f) == title(section)) {
+            Some(at) => sections.push(fresh.remove(at)),
+            None => sections.push(section),
+        }
+    }
+    sections.append(&mut fresh);
+    let mut text = head.to_owned();
+    for section in sections {
+        text.push_str(SECTION);
+        text.push_str(section);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -139,7 +166,8 @@ mod tests {
         };
         assert!(row.reached() && !Row { goal: Some((false, 0.7)), ..row.clone() }.reached());
         let machine = Machine { facts: vec![("processor", "one".into())] };
-        let tables = [Table { title: "Copy", commands: vec!["a | b".into()], rows: vec![row] }];
+        let tables =
+            [Table { title: "Copy", commands: vec!["a | b".into()], rows: vec![row], load: "0.10".into() }];
         let text = to_markdown(&machine, &tables);
         assert!(
             text.contains("| copy | by hand | **0.60** | 0.50 to 0.80 | ≤ 0.70, reached | a note |"),
@@ -153,6 +181,12 @@ mod tests {
         }
         let written = fs::read_to_string(page.path()).unwrap();
         assert_eq!(written, format!("words\n{BEGIN}\n{text}{END}\nmore words\n"));
+        let other = "machine\n\n### Scale\n\nmany\n";
+        write_page(page.path(), other).unwrap();
+        write_page(page.path(), &other.replace("many", "more")).unwrap();
+        let both = fs::read_to_string(page.path()).unwrap();
+        assert!(both.contains("### Copy") && both.contains("0.60") && both.contains("\nmore\n"), "{both}");
+        assert!(!both.contains("many") && both.matches("machine").count() == 1, "{both}");
         assert!(write_page(Path::new("/nonexistent"), "").is_err());
     }
 }

@@ -17,6 +17,7 @@ use dovi::rpu::to_p81;
 use serde_json::json;
 
 use super::measure::{peak_rss, warm};
+use super::scale;
 
 /// What to do. Prints one JSON object: seconds of the work alone, bytes read by it, peak memory of the process.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -54,6 +55,16 @@ pub enum Work {
     Sample {
         /// A folder of films
         dir: PathBuf,
+    },
+    /// Empty the queue of a configuration with workers that do nothing to films
+    Drain {
+        /// How many
+        #[arg(long, default_value_t = 1)]
+        workers: u16,
+        /// The fleet's configuration
+        config: PathBuf,
+        /// A certificate to write for each film
+        certificate: PathBuf,
     },
     /// A stand-in for `dovi_tool -m 2 convert --discard -`: a raw stream from standard input to a file
     Convert {
@@ -112,6 +123,10 @@ pub fn work(what: &Work) -> Result<()> {
                 ensure!(looked.frames > 0, "{} has no frames", film.display());
                 count += 1;
             }
+        }
+        Work::Drain { workers, config, certificate } => {
+            println!("{}", scale::drain(config, certificate, *workers)?);
+            return Ok(());
         }
         Work::Convert { out } => {
             begun = Instant::now();

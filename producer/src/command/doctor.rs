@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::broker::{BrokerError, depths, topology};
+use common::broker::{BrokerError, BrokerOptions, depths, exposed, topology};
 use common::config::{Config, OutputMode};
 use common::share::ShareState;
 use serde::Serialize;
@@ -135,6 +135,10 @@ fn output(config: &Config) -> Vec<Check> {
         let text = format!("beside the originals, with {:?} in the name", config.output.suffix);
         return vec![Check::ok("output", text)];
     }
+    if config.output.mode == OutputMode::Replace {
+        let text = "in the originals' place; the originals go to the trash".to_owned();
+        return vec![Check::ok("output", text)];
+    }
     let dir = &config.output.dir;
     let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_owned());
     let inside = config.library.roots.iter().find(|(_, root)| real(root).starts_with(real(dir)));
@@ -162,7 +166,20 @@ async fn broker(config: &Config) -> Vec<Check> {
         Ok(options) => options,
         Err(failure) => return vec![Check::failed("broker", failure)],
     };
-    match topology::missing(&options).await {
+    let mut checks = Vec::new();
+    if let Some(text) = exposed(&config.broker) {
+        checks.push(Check::warning(
+            "secret",
+            text,
+            "whoever reads it can queue films and empty the dead letters",
+        ));
+    }
+    checks.extend(queues(&options).await);
+    checks
+}
+
+async fn queues(options: &BrokerOptions) -> Vec<Check> {
+    match topology::missing(options).await {
         Ok(missing) if missing.is_empty() => {}
         Ok(missing) => {
             let text = format!("{options} has no {}", missing.join(", "));
@@ -171,14 +188,10 @@ async fn broker(config: &Config) -> Vec<Check> {
                 Failure::environment(text).hint("run `dovi-producer setup`"),
             )];
         }
-        Err(e @ BrokerError::Forbidden { .. }) => {
-            let hint = "scan can work without, status cannot; see docs/SECURITY.md";
-            return vec![Check::warning("broker", format!("{options} takes the password, but: {e}"), hint)];
-        }
         Err(e) => return vec![Check::failed("broker", e.into())],
     }
     let mut checks = vec![Check::ok("broker", format!("{options} takes the password and has all queues"))];
-    match depths(&options).await {
+    match depths(options).await {
         Ok(d) if d.films.consumers == 0 => {
             let text = format!("no worker is connected ({} films are waiting)", d.films.ready);
             checks.push(Check::warning(
@@ -188,6 +201,10 @@ async fn broker(config: &Config) -> Vec<Check> {
             ));
         }
         Ok(d) => checks.push(Check::ok("workers", format!("{} connected", d.films.consumers))),
+        Err(e @ BrokerError::Forbidden { .. }) => {
+            let hint = "status cannot show the queues with this user; see docs/SECURITY.md";
+            checks.push(Check::warning("broker", e.to_string(), hint));
+        }
         Err(e) => checks.push(Check::failed("broker", e.into())),
     }
     checks

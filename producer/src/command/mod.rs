@@ -11,5 +11,6 @@ mod scan;
 mod setup;
 mod status;
 mod survey;
+mod workers;
 
 pub use context::{Context, dispatch};

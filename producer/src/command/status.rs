@@ -1,4 +1,4 @@
-//! `status`: what is queued, in work, done and failed.
+//! `status`: what is queued, in work, done and failed, and who works.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -11,6 +11,7 @@ use common::share::{Folder, JobState, LeaseInfo, ShareError, ShareState};
 use serde::Serialize;
 
 use super::Context;
+use super::workers::{self, WorkerLine};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::ledger::Ledger;
@@ -48,6 +49,7 @@ struct Status {
     /// Bytes of the originals minus bytes of the results, over all certificates.
     space_saved: i64,
     running: Vec<Running>,
+    workers: Vec<WorkerLine>,
     queues: Option<Depths>,
     broker: Option<String>,
 }
@@ -114,11 +116,14 @@ fn read(
         running.push(Running { film: film.unwrap_or_else(|| "(not known)".into()), silent, lease });
     }
     running.sort_by(|a, b| a.film.cmp(&b.film));
+    let (seen, warnings) = share.workers()?;
+    warnings.iter().for_each(|w| tracing::debug!("{}", safe(w)));
+    let workers = seen.into_iter().map(Into::into).collect();
     let (queues, broker) = match broker {
         Ok(depths) => (Some(depths), None),
         Err(e) => (None, Some(e.to_string())),
     };
-    Ok(Status { counts, space_saved, running, queues, broker })
+    Ok(Status { counts, space_saved, running, workers, queues, broker })
 }
 
 impl Status {
@@ -142,6 +147,10 @@ impl Status {
             ),
             (None, why) => format!("broker  not there: {}", safe(why.as_deref().unwrap_or_default())),
         });
+        if !self.workers.is_empty() {
+            lines.push(String::new());
+            lines.extend(workers::lines(&self.workers, WIDTH));
+        }
         if !self.running.is_empty() {
             lines.push(String::new());
             lines.extend(self.table().lines(Some(WIDTH)));
@@ -208,6 +217,7 @@ mod tests {
             counts: Counts { queued: 3, running: 1, done: 2, failed: 0 },
             space_saved: 81_000_000_000,
             running: vec![Running { film, silent: true, lease }],
+            workers: Vec::new(),
             queues: None,
             broker: broker.map(Into::into),
         }

@@ -15,7 +15,7 @@ use crate::first_run::{self, Start};
 use crate::ledger::{Known, Ledger};
 use crate::library::{Candidate, Clock, Found, Place, Roots, Walk, read_candidates, walk};
 use crate::render::{Action, FilmLine, Output, Progress, TotalsLine, WarningLine, duration, safe_path};
-use crate::submit::Submitter;
+use crate::submit::{Submitted, Submitter};
 
 /// Which films that the fleet knows already are queued again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -234,8 +234,16 @@ impl<'a> Survey<'a> {
             let old = self.ledger.jobs_of(&found.film)?;
             let old =
                 old.into_iter().filter(|(_, s)| self.request.again == Again::Done && *s == JobState::Done);
-            submitter.submit(&message, &old.map(|(id, _)| id).collect::<Vec<_>>()).await?;
-            self.ledger.queued(job);
+            let old: Vec<_> = old.map(|(id, _)| id).collect();
+            match submitter.submit(&message, &old, self.request.again == Again::Done).await? {
+                Submitted::Queued => self.ledger.queued(job),
+                Submitted::Meanwhile(state) => {
+                    self.ledger.learn(job, state);
+                    if let Some(known) = self.ledger.know(job)? {
+                        line.tell(known);
+                    }
+                }
+            }
         }
         Ok(line)
     }

@@ -194,6 +194,9 @@ impl OwnFolders {
         if config.output.mode == OutputMode::Separate {
             dirs.push(&config.output.dir);
         }
+        if !config.output.trash_dir.as_os_str().is_empty() {
+            dirs.push(&config.output.trash_dir);
+        }
         let there = dirs.into_iter().filter(|d| !d.as_os_str().is_empty());
         Self(there.filter_map(|d| d.canonicalize().ok()).collect())
     }

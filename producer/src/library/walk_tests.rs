@@ -127,6 +127,20 @@ fn our_own_results_are_no_films() {
 }
 
 #[test]
+fn the_trash_is_no_part_of_the_library() {
+    let trashed =
+        ["old/films/b.mkv", ".dovi-fleet-trash/c.mkv.0123456789ab.original", ".dovi-fleet-trash/d.mkv"];
+    let mut tree = Tree::new(&[&["a.mkv"][..], &trashed].concat());
+    // Also while another mode is set: what lies there is older than the setting.
+    for mode in [OutputMode::Replace, OutputMode::Separate] {
+        tree.config.output.mode = mode;
+        tree.config.output.trash_dir = tree.lib().join("old");
+        let walk = tree.walk();
+        assert_eq!((names(&walk), walk.ours), (vec!["films:a.mkv".into()], 1));
+    }
+}
+
+#[test]
 fn every_unix_name_is_a_film() {
     let tree = Tree::new(&["new\nline.mkv", "-rf.mkv", "a:b.mkv", "100%.mkv", "東京.mkv"]);
     tree.file(OsStr::from_bytes(b"latin\xe9.mkv"));

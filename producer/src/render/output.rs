@@ -45,8 +45,22 @@ impl Output {
         }
         let text = serde_json::to_string(value)
             .map_err(|e| Failure::new(Exit::Bug, "a result has no JSON form").because(&e))?;
-        written(writeln!(self.to, "{text}").and_then(|()| self.to.flush()))
+        written(writeln!(self.to, "{}", tame(&text)).and_then(|()| self.to.flush()))
     }
+}
+
+/// JSON may hold any character but the first 32 as it is; a terminal obeys some of the others. They stand only within strings,
+/// where an escape means the same.
+fn tame(json: &str) -> String {
+    let mut tamed = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() || common::text::turns_direction(c) {
+            tamed.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            tamed.push(c);
+        }
+    }
+    tamed
 }
 
 fn written(result: io::Result<()>) -> Result<(), Failure> {
@@ -57,5 +71,19 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
             let text = "standard output cannot be written";
             Err(Failure::environment(text).hint("check the disk that it goes to").because(&e))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_stays_the_same_and_moves_no_cursor() {
+        let ugly = "a\u{9b}31m\u{202e}\u{7f}\u{1b}\"ä\u{feff}";
+        let text = serde_json::to_string(ugly).unwrap();
+        let tamed = tame(&text);
+        assert_eq!(serde_json::from_str::<String>(&tamed).unwrap(), ugly);
+        assert!(!tamed.contains(|c: char| c.is_control() || common::text::turns_direction(c)), "{tamed:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use common::job::{Encoder, FailureCode, Mode};
 use common::process::{ExitReport, Outcome, Progress as Count, Supervision, ToolCommand, pipe, run};
 use common::share::FileError;
+use common::steps::{self, Step};
 use dovi::film::FilmIndex;
 use dovi::inject::{InjectError, InjectPlan, InjectReport, inject};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,9 @@ pub async fn encode(
     let path = workspace.video();
     let injecting = {
         let (inner, index, plan, path) = (context.clone(), index.clone(), plan.clone(), path.clone());
+        let token = task.token.clone();
         through(context, &command, move |stream, count| {
+            steps::reached(Step::Encoding, token).map_err(|e| InjectError::Output(io::Error::other(e)))?;
             inject_all(&inner, &index, &plan, stream, &path, count)
         })
     };
@@ -191,7 +194,14 @@ fn inject_error(e: InjectError, exit: &ExitReport) -> StageError {
             .because(io),
         };
     }
-    let code = e.code().parse().unwrap_or(FailureCode::EncodeFailed);
+    let code = match &e {
+        // No setting makes a working encoder write this; a dying one, or bad memory, does. It may go better the next time.
+        // A stream that was cut lacks a display index, too.
+        InjectError::Input(_) | InjectError::Misplaced { .. } | InjectError::Order(_) => {
+            FailureCode::EncodeFailed
+        }
+        e => e.code().parse().unwrap_or(FailureCode::EncodeFailed),
+    };
     let error = StageError::new(Stage::Encode, code, e.to_string());
     // What ffmpeg said on the way may explain the stream.
     if exit.stderr_tail.trim().is_empty() { error.because(e) } else { error.tool(exit).because(e) }
@@ -200,6 +210,8 @@ fn inject_error(e: InjectError, exit: &ExitReport) -> StageError {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use dovi::au::AuError;
 
     use super::*;
 
@@ -220,11 +232,13 @@ mod tests {
         let short = || -> Result<InjectReport, _> { Err(InjectError::FrameCount { planned: 9, encoded: 3 }) };
         let full = || Err(InjectError::Output(io::ErrorKind::StorageFull.into()));
         let missing = || Err(InjectError::RpuMissing(7));
+        let noise = || Err(InjectError::Input(AuError::FirstSliceMissing { picture: 0 }));
         for (outcome, injected, ended, code) in [
             (Outcome::Exited(1), short(), true, FailureCode::EncodeFailed),
             (Outcome::Exited(0), short(), true, FailureCode::EncodeFrames),
             (Outcome::Signaled(9), short(), true, FailureCode::ToolKilled),
             (Outcome::Stalled, short(), true, FailureCode::ToolStalled),
+            (Outcome::Exited(0), noise(), true, FailureCode::EncodeFailed),
             (Outcome::Cancelled, full(), false, FailureCode::DiskFull),
             (Outcome::Signaled(13), full(), false, FailureCode::DiskFull),
             (Outcome::Exited(0), full(), true, FailureCode::DiskFull),

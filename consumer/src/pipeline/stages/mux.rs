@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::job::FailureCode;
 use common::process::{ExitReport, Outcome, Progress as Count, Stdout, Supervision, run};
-use common::share::FileError;
+use common::share::{FileError, make_folders};
 use dovi::film::FilmIndex;
 use dovi::matroska::Track;
 use tokio_util::sync::CancellationToken;
@@ -89,7 +89,7 @@ fn prepare(
     mkvmerge: &Path,
 ) -> Result<(Mux, PathBuf), FileError> {
     let folder = partial.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(|e| FileError::new("create", folder, e))?;
+    make_folders(folder)?;
     let link = |name: &str, to: &Path| workspace.link(name, to).map_err(|e| FileError::new("link to", to, e));
     // JSON takes only UTF-8: a name of other bytes gets a plain one in scratch.
     let source =

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use common::config::{Decode, DoviBackend};
 use common::job::{FailureCode, Mode};
-use common::share::{FileError, Reservation, SpaceError};
+use common::share::{FileError, FileIdentity, Reservation, SpaceError};
 use dovi::film::FilmIndex;
 
+use super::publish::replaceable;
 use super::trial;
 use crate::pipeline::blocking::uninterrupted;
 use crate::pipeline::{Context, FilmTask, Source, Stage, StageError};
-use crate::workspace::{Needs, needs, needs_of_dovi_tool, partial_name, remove_partials_of, sweep};
+use crate::workspace::{Needs, needs, needs_of_dovi_tool, partial_name, sweep};
 
 /// Checks programs and names, and clears away what dead attempts left.
 pub async fn check(context: &Context, task: &FilmTask) -> Result<(), StageError> {
@@ -28,10 +29,7 @@ pub async fn check(context: &Context, task: &FilmTask) -> Result<(), StageError>
         let task = looked;
         source_unchanged(&task, Stage::Preflight)?;
         sweep(&task.scratch);
-        let removed = remove_partials_of(&task.target, &task.dead);
-        if removed > 0 {
-            tracing::info!(removed, target = %task.target.display(), "removed partial results of dead attempts");
-        }
+        replaceable(&task, Stage::Preflight)?;
         writable(&task.target, &task.token)
     })
     .await?;
@@ -51,7 +49,7 @@ pub fn source_unchanged(task: &FilmTask, stage: Stage) -> Result<Source, StageEr
         StageError::new(stage, code, format!("{}: {e}", task.source.display())).because(e)
     })?;
     match task.expected {
-        Some(then) if then != now => {
+        Some(then) if !then.is_still(&now) => {
             let message = format!(
                 "{} has {} bytes, dated {} ns; it was asked for with {} bytes, dated {} ns",
                 task.source.display(),
@@ -64,6 +62,21 @@ pub fn source_unchanged(task: &FilmTask, stage: Stage) -> Result<Source, StageEr
         }
         _ => Ok(now),
     }
+}
+
+/// The task with the film as it is now: `source`, and for a film whose place is taken which file it is.
+pub fn fixed(task: FilmTask, source: Source) -> Result<FilmTask, StageError> {
+    let mut publishing = task.publishing.clone();
+    if publishing.replace {
+        let original = FileIdentity::of(&task.source)
+            .map_err(|e| StageError::file(Stage::Preflight, FileError::new("look at", &task.source, e)))?;
+        if (original.size, original.mtime_ns) != (source.size, source.mtime_ns) {
+            let message = format!("{} changes at this moment", task.source.display());
+            return Err(StageError::new(Stage::Preflight, FailureCode::SourceChanged, message));
+        }
+        publishing.original = Some(original);
+    }
+    Ok(FilmTask { expected: Some(source), publishing, ..task })
 }
 
 /// Nobody has the result's name.

@@ -90,7 +90,7 @@ pub(super) fn tables(lab: &mut Lab) -> Result<Table> {
             .to_owned(),
         format!("dovi_tool: {}; the first result by hand passed dovi-consumer verify", lab.converter.name()),
     ];
-    Ok(Table { title: "Copy mode", commands, rows })
+    Ok(Table { title: "Copy mode", commands, rows, load: String::new() })
 }
 
 /// `copy 1.2, mux 3.4, ...` from a certificate.

@@ -76,7 +76,7 @@ pub(super) fn tables(lab: &mut Lab) -> Result<Table> {
         format!("ours: dovi-consumer convert --mode encode --preset {PRESET} FILM -o RESULT"),
         format!("bare: ffmpeg {}", words.join(" ").replace(&place, "...")),
     ];
-    Ok(Table { title: "Encode mode", commands, rows })
+    Ok(Table { title: "Encode mode", commands, rows, load: String::new() })
 }
 
 /// The encoder's command of a conversion of `film`, but for where its stream goes: a conversion with a stand-in for ffmpeg

@@ -17,17 +17,17 @@ use crate::performance::{Clip, Weight};
 use crate::tool;
 
 /// A temporary folder with films, and the programs under test.
-pub(super) struct Lab {
+pub(in crate::performance) struct Lab {
     dir: TempDir,
     clips: HashMap<Layers, Clip>,
     films: HashMap<(Layers, u64), PathBuf>,
     weight: Weight,
-    pub(super) pairs: usize,
-    pub(super) quick: bool,
+    pub(in crate::performance) pairs: usize,
+    pub(in crate::performance) quick: bool,
     pub(super) converter: Converter,
     bench: PathBuf,
     pub(super) consumer: PathBuf,
-    pub(super) producer: PathBuf,
+    pub(in crate::performance) producer: PathBuf,
 }
 
 impl Lab {
@@ -61,12 +61,12 @@ impl Lab {
         })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::performance) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// An empty folder of this name.
-    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+    pub(in crate::performance) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
         if path.exists() {
             fs::remove_dir_all(&path)?;
@@ -93,17 +93,22 @@ impl Lab {
 
     /// Runs one piece of work of [`super::super::work`] and gives its own word on what it took.
     pub(super) fn work(&self, what: &str, files: &[&Path]) -> Result<Done> {
-        let mut command = Command::new(&self.bench);
-        command.args(["work", what]).args(files);
-        let cost = measure(vec![command], true, &[0])?;
-        let said: Value =
-            serde_json::from_str(&cost.printed).context("a line of JSON from a piece of work")?;
+        let (cost, said) = self.said(what, files)?;
         let number = |key: &str| said[key].as_f64().with_context(|| format!("{key} in {said}"));
         Ok(Done {
             cost: Cost { seconds: number("seconds")?, peak_rss: number("peak_rss")? as u64, ..cost },
             bytes: number("bytes")?,
             count: number("count")?,
         })
+    }
+
+    /// Runs a piece of work and gives what it printed.
+    pub(in crate::performance) fn said(&self, what: &str, args: &[&Path]) -> Result<(Cost, Value)> {
+        let mut command = Command::new(&self.bench);
+        command.args(["work", what]).args(args);
+        let cost = measure(vec![command], true, &[0])?;
+        let said = serde_json::from_str(&cost.printed).context("a line of JSON from a piece of work")?;
+        Ok((cost, said))
     }
 
     /// `dovi-consumer` with arguments, away from the user's own configuration.
@@ -114,7 +119,12 @@ impl Lab {
     }
 
     /// Converts `film` to `result` with further arguments; gives the cost and the certificate.
-    pub(super) fn convert(&self, args: &[&str], film: &Path, result: &Path) -> Result<(Cost, Value)> {
+    pub(in crate::performance) fn convert(
+        &self,
+        args: &[&str],
+        film: &Path,
+        result: &Path,
+    ) -> Result<(Cost, Value)> {
         let mut convert = self.consumer(&["convert", "--json"]);
         convert.args(args).arg("--scratch").arg(self.dir.path()).arg("--output").arg(result).arg(film);
         let cost = measure(vec![convert], true, &[0])?;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Table;
-use lab::Lab;
+use super::{Machine, Table, scale};
+pub(super) use lab::Lab;
 
 /// One group of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +24,8 @@ pub enum Case {
     Copy,
     /// Telling what films are.
     Verdicts,
+    /// Many files, many films, many workers.
+    Scale,
 }
 
 /// How to measure.
@@ -54,10 +56,12 @@ pub fn run(options: &Options) -> Result<Vec<Table>> {
         (Case::Encode, encode::tables),
         (Case::Throughput, throughput::tables),
         (Case::Verdicts, verdicts::tables),
+        (Case::Scale, scale::tables),
     ] {
         if wanted(case) {
             eprintln!("{case:?} ...");
-            tables.push(measure(&mut lab)?);
+            let load = Machine::load();
+            tables.push(Table { load, ..measure(&mut lab)? });
         }
     }
     Ok(tables)

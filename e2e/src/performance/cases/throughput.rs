@@ -62,5 +62,5 @@ pub(super) fn tables(lab: &mut Lab) -> Result<Table> {
         });
     }
     let commands = ["read", "scan", "copy", "inject"].map(|w| format!("bench work {w} FILM")).to_vec();
-    Ok(Table { title: "One thread", commands, rows })
+    Ok(Table { title: "One thread", commands, rows, load: String::new() })
 }

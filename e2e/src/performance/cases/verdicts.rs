@@ -72,7 +72,7 @@ pub(super) fn tables(lab: &mut Lab) -> Result<Table> {
         format!("{films} small films"),
     ));
     let commands = vec!["bench work sample DIR".to_owned(), "dovi-producer scan --dry-run --json".to_owned()];
-    Ok(Table { title: "Verdicts", commands, rows })
+    Ok(Table { title: "Verdicts", commands, rows, load: String::new() })
 }
 
 fn row(what: String, ratios: Vec<f64>, goal: Option<(bool, f64)>, also: String) -> Row {

@@ -3,7 +3,7 @@
 use common::broker::FailedQueue;
 use common::config::Config;
 use common::job::{FailureCode, FailureReport};
-use common::share::{Folder, ShareState};
+use common::share::{Folder, JobState, ShareState};
 use serde::Serialize;
 
 use super::item::{self, Item};
@@ -43,12 +43,16 @@ pub(super) async fn retry(
                 let text = "it holds no job, so it can only be discarded";
                 Err(Failure::new(Exit::Some, text))
             }
+            // Nothing is to be tried again: only the letter is left over.
+            (Some(job), Some(number)) if share.state_of(job.id)? == JobState::Done => {
+                queue.discard(number).await.map_err(Failure::from)
+            }
             (Some(job), Some(number)) => {
                 let cleared = Cleared::take(share, job.id, &[])?;
                 let published = queue.retry(number, submitter.publisher()).await;
                 cleared.settle(share, published, job)
             }
-            (Some(job), None) => submitter.submit(job, &[]).await,
+            (Some(job), None) => submitter.submit(job, &[], false).await.map(drop),
         };
         tally.add(item, "retried", result)?;
     }
@@ -82,9 +86,17 @@ pub(super) async fn discard(
     tally.end("discarded", items.len(), context)
 }
 
-/// Writes the report with its mark, also where only the dead letter was left.
+/// Writes the report with its mark, also where only the dead letter was left. A film that was queued again since, or that is
+/// in work or done by now, is left alone: its old letter alone shall go.
 fn mark(item: &Item, share: &ShareState) -> Result<(), Failure> {
     let (Some(id), Some(job)) = (item.job_id(), &item.job) else { return Ok(()) };
+    // A worker that gives a film up writes the report and removes the queue's entry. If it is the other way round by now,
+    // somebody queued the film again. A letter of the broker's own has no report.
+    let state = share.state_of(id)?;
+    let again = item.report.is_some() && !item.on_share && state == JobState::Queued;
+    if again || matches!(state, JobState::Done | JobState::Leased) {
+        return Ok(());
+    }
     let mut report = item.report.clone().unwrap_or_else(|| FailureReport {
         v: 1,
         job: Some(job.clone()),

@@ -1,0 +1,9 @@
+//! Many films, many workers, many files.
+
+mod drain;
+mod nothing;
+mod raw;
+mod tables;
+
+pub use drain::drain;
+pub(super) use tables::tables;

@@ -338,10 +338,11 @@ share_units() {
       fail 3 mounted-otherwise "$where is mounted already, or in /etc/fstab" 'to use that as it is: no --share, and absolute folders'
     if [[ $what == //* ]]; then
       type=cifs
-      options="credentials=$share_secret,uid=$uid,gid=$gid,file_mode=0664,dir_mode=0775,vers=3,nodev,nosuid,noexec"
+      options="credentials=$share_secret,uid=$uid,gid=$gid,file_mode=0664,dir_mode=0775,vers=3,noserverino,nodev,nosuid,noexec"
     else
       # Hard: a write that the server did not get waits for it instead of being lost.
-      type=nfs options=hard,noatime,nodev,nosuid,noexec
+      # lookupcache: that a file was not there a moment ago says nothing; another worker may just have made it.
+      type=nfs options=hard,lookupcache=positive,noatime,nodev,nosuid,noexec
     fi
     options+=,_netdev${is[mount_options]:+,${is[mount_options]}}
     # Without StartLimitIntervalSec=0, five failures in ten seconds end the automount unit for good, and the share does

@@ -128,11 +128,13 @@ impl<'a> Conductor<'a> {
         let mut next = 0;
         while self.fired.len() < self.plan.len() {
             self.look_around()?;
-            if next < self.plan.len() && self.may_begin(self.plan[next].fault) {
-                let planned = self.plan[next];
-                if self.begin(next, planned)? {
+            if let Some(planned) = self.plan.get(next).copied() {
+                if self.may_begin(planned.fault) && self.begin(next, planned)? {
                     next += 1;
                     self.last = Instant::now();
+                } else if self.can_queue() && self.open_films() == 0 {
+                    // What strikes the world needs somebody at work.
+                    self.queue_film(planned.film, planned.chance)?;
                 }
             }
             ensure!(self.last.elapsed() < STUCK, "no fault could be brought for {STUCK:?}: {}", self.state());

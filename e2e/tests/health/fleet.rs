@@ -142,7 +142,8 @@ impl Fleet {
         self.path("out/films").join(format!("{} [DV8].mkv", spec.path.file_stem().unwrap().to_str().unwrap()))
     }
 
-    /// Hidden files and scratch folders of unfinished work, wherever they could be.
+    /// Hidden files and scratch folders of unfinished work, wherever they could be; but for the temporary file of a beat, which a
+    /// worker leaves that is killed in just that moment, and which the janitor takes a day later.
     pub fn left(&self) -> Vec<PathBuf> {
         let list = |dir: &str| match fs::read_dir(self.path(dir)) {
             Ok(entries) => entries.map(|e| e.unwrap().path()).collect::<Vec<_>>(),
@@ -153,6 +154,10 @@ impl Fleet {
         for dir in ["out", "out/films", "state/queued", "state/leases", "state/done", "state/failed"] {
             all.extend(list(dir).into_iter().filter(hidden));
         }
+        let beat = |p: &PathBuf| {
+            p.starts_with(self.path("state/leases")) && p.extension().is_some_and(|e| e == "tmp")
+        };
+        all.retain(|p| !beat(p));
         all
     }
 

@@ -239,6 +239,32 @@ async fn retries_come_back_counted_and_given_back_films_uncounted() {
     assert_eq!((empty.retrying(), empty.failed.ready), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_film_that_came_again_says_so() {
+    let (options, publisher) = fleet().await;
+    publisher.publish(Route::Film, &Outgoing::job(&job(1)).unwrap()).await.unwrap();
+    let mut session = Session::open(&options).await.unwrap();
+    let film = next(&mut session).await;
+    assert!(!film.redelivered());
+    film.give_back(&publisher, None).await.unwrap();
+    let film = next(&mut session).await;
+    assert!(!film.redelivered(), "a copy of a film that came once");
+    drop(film);
+    session.close().await;
+
+    let mut session = Session::open(&options).await.unwrap();
+    let film = next(&mut session).await;
+    assert!(film.redelivered());
+    film.give_back(&publisher, None).await.unwrap();
+    let film = next(&mut session).await;
+    assert!(film.redelivered(), "whoever had it first may have died before the dead letter");
+    film.retry(&publisher, Tier::Minute, 1, FailureCode::EncodeFailed).await.unwrap();
+    let film = next(&mut session).await;
+    assert!(film.redelivered());
+    film.ack().await.unwrap();
+    session.close().await;
+}
+
 fn job_as_sent(film: &Delivery) -> JobMessage {
     JobMessage::parse(film.raw()).unwrap()
 }

@@ -61,7 +61,7 @@ impl Delivery {
 
     /// True if the broker handed this film out before.
     pub fn redelivered(&self) -> bool {
-        self.inner.redelivered
+        self.inner.redelivered || self.headers.again
     }
 
     /// How often the broker thinks it was handed out before. It also counts broker restarts and starts anew with every
@@ -94,7 +94,12 @@ impl Delivery {
         attempt: u32,
         code: FailureCode,
     ) -> Result<(), BrokerError> {
-        let message = self.headers.again(self.inner.data.clone())?.attempt(attempt).code(code);
+        let message = self
+            .headers
+            .again(self.inner.data.clone())?
+            .handed_out_before(self.redelivered())
+            .attempt(attempt)
+            .code(code);
         self.move_to(publisher, Route::Retry(tier), &message).await
     }
 
@@ -103,7 +108,7 @@ impl Delivery {
     /// # Errors
     /// As [`retry`](Self::retry).
     pub async fn give_back(mut self, publisher: &Publisher, delay: Option<Tier>) -> Result<(), BrokerError> {
-        let message = self.headers.again(self.inner.data.clone())?;
+        let message = self.headers.again(self.inner.data.clone())?.handed_out_before(self.redelivered());
         self.move_to(publisher, delay.map_or(Route::Film, Route::Retry), &message).await
     }
 

@@ -16,6 +16,8 @@ pub const MAX_BODY: usize = 100_000;
 const ATTEMPT: &str = "x-attempt";
 /// Code of the latest failure, for people who look at the queue in the management UI.
 const CODE: &str = "x-code";
+/// Set on copies of messages that were handed out more than once: the broker's own mark does not survive a copy.
+const AGAIN: &str = "x-again";
 
 /// A retry queue, by the delay its definition gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +81,7 @@ pub struct Outgoing {
     attempt: u32,
     code: Option<FailureCode>,
     priority: u8,
+    again: bool,
 }
 
 impl Outgoing {
@@ -120,7 +123,7 @@ impl Outgoing {
         }
         // A header text has at most 255 bytes on the wire; ids that are not ours may be anything.
         let id = id.filter(|id| id.len() <= 255);
-        Ok(Self { id, body, attempt: 0, code: None, priority: DEFAULT_PRIORITY })
+        Ok(Self { id, body, attempt: 0, code: None, priority: DEFAULT_PRIORITY, again: false })
     }
 
     /// Failed attempts so far.
@@ -144,11 +147,21 @@ impl Outgoing {
         self
     }
 
+    /// A copy of a message that was handed out more than once: whoever had it before may have died over it.
+    #[must_use]
+    pub(super) fn handed_out_before(mut self, again: bool) -> Self {
+        self.again = again;
+        self
+    }
+
     pub(super) fn properties(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
         headers.insert(ATTEMPT.into(), AMQPValue::LongLongInt(self.attempt.into()));
         if let Some(code) = self.code {
             headers.insert(CODE.into(), AMQPValue::LongString(code.as_str().into()));
+        }
+        if self.again {
+            headers.insert(AGAIN.into(), AMQPValue::Boolean(true));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let properties = BasicProperties::default()
@@ -175,6 +188,8 @@ pub(super) struct Headers {
     pub attempt: u32,
     pub code: Option<FailureCode>,
     pub priority: u8,
+    /// This is a copy of a message that was handed out more than once.
+    pub again: bool,
     /// The broker's count of earlier deliveries.
     pub deliveries: u64,
     /// When it was published, seconds since 1970.
@@ -189,6 +204,7 @@ impl Headers {
             attempt: header(ATTEMPT).and_then(number).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
             code: header(CODE).and_then(text).and_then(|t| t.parse().ok()),
             priority: p.priority().unwrap_or(DEFAULT_PRIORITY),
+            again: matches!(header(AGAIN), Some(AMQPValue::Boolean(true))),
             deliveries: header("x-delivery-count").and_then(number).unwrap_or(0),
             published: *p.timestamp(),
         }

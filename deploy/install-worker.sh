@@ -340,8 +340,7 @@ share_units() {
       type=cifs
       options="credentials=$share_secret,uid=$uid,gid=$gid,file_mode=0664,dir_mode=0775,vers=3,noserverino,nodev,nosuid,noexec"
     else
-      # Hard: a write that the server did not get waits for it instead of being lost.
-      # lookupcache: that a file was not there a moment ago says nothing; another worker may just have made it.
+      # Hard: a write waits for the server instead of being lost. lookupcache: another worker may just have made what was not there.
       type=nfs options=hard,lookupcache=positive,noatime,nodev,nosuid,noexec
     fi
     options+=,_netdev${is[mount_options]:+,${is[mount_options]}}
@@ -454,7 +453,7 @@ drop_in_text() {
   done
   while read -r p; do printf 'ReadWritePaths=%s\n' "$(unit_word "-$p")"; done < <(printf '%s\n' "${paths[@]}" | sort -u)
   for p in "${libraries[@]#*=}" "${paths[@]}"; do
-    case $p in /home | /home/* | /root/* | /run/user/*) printf 'ProtectHome=no\n'; break ;; esac
+    if [[ $p/ =~ ^/(home|root|run/user)/ ]]; then printf 'ProtectHome=no\n'; break; fi
   done
   [[ -z ${is[memory]} ]] || printf 'MemoryMax=%s\n' "${is[memory]}"
   [[ ${is[drain]} == now ]] || printf 'ExecStart=\nExecStart=%s run --drain finish\nTimeoutStopSec=infinity\n' "$bin"

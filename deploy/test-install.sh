@@ -111,7 +111,7 @@ unchanged() { diff "$folder/before" "$folder/after"; }
 install_worker() { # where, exit code, pattern, options...
   local where=$1 want=$2 pattern=$3 code=0
   shift 3
-  "$where" /root/dovi/install-worker.sh "$@" >"$folder/out" 2>&1 || code=$?
+  "$where" /opt/dovi/install-worker.sh "$@" >"$folder/out" 2>&1 || code=$?
   # nspawn's own complaint where /run is no tmpfs.
   sed -i '/^Attempted to remove disk file system/d' "$folder/out"
   cat "$folder/out" >>"$folder/all-output"
@@ -157,14 +157,14 @@ refusals() {
   check 'another distribution' install_worker unbooted 3 'unknown-distribution: Fedora Linux 41' "${ok[@]}"
   rm "$root/etc/os-release"
   ln -s ../usr/lib/os-release "$root/etc/os-release"
-  printf '#!/bin/sh\necho "version GLIBC_2.99 not found" >&2; exit 1\n' >"$root/root/bad"
-  chmod 755 "$root/root/bad"
-  check 'a program that does not run here' install_worker unbooted 3 'program-does-not-run.*GLIBC_2.99' "${ok[@]}" --no-start --dry-run --binary /root/bad
+  printf '#!/bin/sh\necho "version GLIBC_2.99 not found" >&2; exit 1\n' >"$root/opt/dovi/bad"
+  chmod 755 "$root/opt/dovi/bad"
+  check 'a program that does not run here' install_worker unbooted 3 'program-does-not-run.*GLIBC_2.99' "${ok[@]}" --no-start --dry-run --binary /opt/dovi/bad
 }
-as_nobody() { chmod 755 "$root/root"; unbooted setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+as_nobody() { unbooted setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
 without_systemd() {
-  local given=(--broker 127.0.0.1 --broker-password /root/pw --credentials /root/nas --uid 1234 --gid 1234 --no-start
+  local given=(--broker 127.0.0.1 --broker-password /opt/dovi/pw --credentials /opt/dovi/nas --uid 1234 --gid 1234 --no-start
     --share //127.0.0.1/media --share 127.0.0.1:/export --at '/mnt/other disk' --library films=films --memory 8G)
   snapshot before
   check 'dry run says what it would do' install_worker unbooted 0 'changes would be made; nothing was changed' "${given[@]}" --dry-run
@@ -186,7 +186,7 @@ without_systemd() {
   if [[ -n $producer && -n $film ]]; then
     check 'a broker for the test' unbooted env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends rabbitmq-server
     unbooted systemctl --quiet disable rabbitmq-server epmd.socket >/dev/null 2>&1 || true
-    install -m 755 "$producer" "$root/root/dovi/dovi-producer"
+    install -m 755 "$producer" "$root/opt/dovi/dovi-producer"
     printf '127.0.0.1 localhost worker1\n' >"$root/etc/hosts"
     install -D "$film" "$root/srv/nas/films/Film (2020)/Film (2020).mkv"
   else
@@ -289,7 +289,7 @@ END
 # The share is asked for after the broker. script(1) is the terminal.
 at_terminal() {
   printf '%s\n' "$secret" films "$nas_secret" |
-    inside script -qec "/root/dovi/install-worker.sh --broker 127.0.0.1 $* --no-start" /dev/null | tee /dev/stderr | grep -q 'Not started'
+    inside script -qec "/opt/dovi/install-worker.sh --broker 127.0.0.1 $* --no-start" /dev/null | tee /dev/stderr | grep -q 'Not started'
 }
 not() { ! "$@"; }
 quiet() { local out; out=$("$@" 2>&1) || return; [[ -z $out ]] || { printf '%s\n' "$out"; return 1; }; }
@@ -298,8 +298,8 @@ restarted() { [[ $(inside systemctl show dovi-consumer -p NRestarts --value) -ge
 with_broker() {
   ready=0
   check 'the broker runs' broker_up
-  local as=(runuser -u dovi -- /root/dovi/dovi-producer)
-  chmod 755 "$root/root" "$root/root/dovi"
+  local as=(runuser -u dovi -- /opt/dovi/dovi-producer)
+  chmod 755 "$root/opt/dovi"
   check 'the producer sets up share and queues' inside "${as[@]}" setup --set broker.username=admin
   check 'a folder for results' inside install -d -o dovi -g dovi /mnt/nas/dovi/converted
   check 'doctor is content now' install_worker inside 0 '^Ready' "$@"
@@ -333,10 +333,10 @@ for suite in "${suites[@]}"; do
   cp -a --reflink=auto "$folder/base-$suite" "$root"
   rm -f "$root/.complete"
   : >"$folder/all-output"
-  mkdir -p "$root/root/dovi"
-  cp -r "$here/install-worker.sh" "$here/systemd" "$root/root/dovi/"
-  install -m 755 "$binary" "$root/root/dovi/dovi-consumer"
-  (umask 077; echo "$secret" >"$root/root/pw"; printf 'username=films\npassword=%s\n' "$nas_secret" >"$root/root/nas")
+  mkdir -p "$root/opt/dovi"
+  cp -r "$here/install-worker.sh" "$here/systemd" "$root/opt/dovi/"
+  install -m 755 "$binary" "$root/opt/dovi/dovi-consumer"
+  (umask 077; echo "$secret" >"$root/opt/dovi/pw"; printf 'username=films\npassword=%s\n' "$nas_secret" >"$root/opt/dovi/nas")
   refusals
   without_systemd
   booted_system

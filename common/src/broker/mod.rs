@@ -17,7 +17,6 @@
 
 mod admin;
 mod backoff;
-mod base64;
 mod connection;
 mod delivery;
 mod depth;

@@ -5,10 +5,10 @@
 //! deleting need `configure`. From 4.3 on, looking at a queue's length needs any of the three on it. `write` on a queue alone
 //! gives nothing else: a binding also needs `read` on the exchange, which nobody here has.
 
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::base64::base64;
 use super::{BrokerError, topology};
 
 /// One user of the broker.
@@ -89,7 +89,7 @@ impl User {
 /// [`BrokerError::Setting`]: the system gives no random numbers.
 pub fn new_password() -> Result<String, BrokerError> {
     let bytes = random::<24>()?;
-    Ok(base64(&bytes).replace('+', "-").replace('/', "_"))
+    Ok(BASE64_URL_SAFE.encode(bytes))
 }
 
 /// A password as RabbitMQ keeps it (`rabbit_password_hashing_sha256`): base64 of a random salt of four bytes, and of the SHA-256
@@ -103,7 +103,7 @@ pub fn password_hash(password: &str) -> Result<String, BrokerError> {
 
 fn hash_with(salt: [u8; 4], password: &str) -> String {
     let sum = digest(&SHA256, &[&salt, password.as_bytes()].concat());
-    base64(&[&salt, sum.as_ref()].concat())
+    BASE64_STANDARD.encode([&salt, sum.as_ref()].concat())
 }
 
 fn random<const N: usize>() -> Result<[u8; N], BrokerError> {

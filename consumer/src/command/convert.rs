@@ -8,16 +8,13 @@ use std::time::Instant;
 
 use common::config::Config;
 use common::job::{Certificate, FailureClass, FailureCode, FelPolicy, Mode};
-use common::share::write_file;
 use common::text::{bytes, safe_path};
 
 use super::display::Display;
 use super::{context, load_config, quiet_log, stop_on_signals};
 use crate::cli::{ConvertArgs, Global, ModeArg, Policy};
 use crate::exit::{Exit, Failure};
-use crate::pipeline::{
-    self, Announcement, Context, FilmTask, Label, Ledger, Publishing, Stage, StageError, Stop,
-};
+use crate::pipeline::{self, Alone, Context, FilmTask, Label, Publishing, StageError, Stop};
 use crate::workspace::certificate_name;
 
 pub(super) async fn run(global: &Global, args: ConvertArgs) -> Result<Exit, Failure> {
@@ -144,32 +141,9 @@ fn token() -> String {
 }
 
 async fn one(context: &Context, task: FilmTask) -> Result<(PathBuf, Certificate), StageError> {
-    let ledger = Arc::new(Beside(task.target.clone()));
+    let ledger = Arc::new(Alone { certificate: Some(certificate_name(&task.target)) });
     let finished = pipeline::run(context, task, ledger).await?;
     Ok((finished.target, finished.certificate))
-}
-
-/// The books of a single conversion: a certificate beside the result.
-struct Beside(PathBuf);
-
-impl Ledger for Beside {
-    fn announced(&self) -> Result<Option<Announcement>, StageError> {
-        Ok(None)
-    }
-
-    fn announce(&self, _: &Announcement) -> Result<(), StageError> {
-        Ok(())
-    }
-
-    fn still_ours(&self) -> Result<(), StageError> {
-        Ok(())
-    }
-
-    fn conclude(&self, certificate: &Certificate) -> Result<(), StageError> {
-        let json = serde_json::to_vec_pretty(certificate)
-            .map_err(|e| StageError::new(Stage::Publish, FailureCode::BugPanic, e.to_string()))?;
-        write_file(&certificate_name(&self.0), &json).map_err(|e| StageError::file(Stage::Publish, e))
-    }
 }
 
 fn summary(file: &Path, target: &Path, c: &Certificate, seconds: f64) -> String {

@@ -123,13 +123,14 @@ impl Meter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Mutex;
 
     use super::*;
 
+    /// A watcher that keeps what it is told.
     #[derive(Default)]
-    struct Seen(Mutex<Vec<Progress>>);
+    pub(in crate::pipeline) struct Seen(pub(in crate::pipeline) Mutex<Vec<Progress>>);
 
     impl Watcher for Seen {
         fn progress(&self, p: &Progress) {

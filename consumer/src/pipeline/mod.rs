@@ -8,6 +8,7 @@
 //! ```
 
 mod able;
+mod alone;
 mod artifact;
 mod blocking;
 mod certify;
@@ -25,6 +26,7 @@ mod stages;
 mod toolbox;
 
 pub use able::{able, try_encoder};
+pub use alone::Alone;
 pub use artifact::{Announcement, Finished, Partial, Replacing};
 pub use context::{Context, FilmTask, Label, Ledger, Source, Stop, Watch, Watcher};
 pub use encoder::{Features, Picture};

@@ -36,21 +36,11 @@ impl Watcher for Pass {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
     use crate::pipeline::Stage;
-
-    #[derive(Default)]
-    struct Seen(Mutex<Vec<Progress>>);
-
-    impl Watcher for Seen {
-        fn progress(&self, p: &Progress) {
-            self.0.lock().unwrap().push(p.clone());
-        }
-        fn notice(&self, _: &str) {}
-    }
+    use crate::pipeline::meter::tests::Seen;
 
     #[test]
     fn two_passes_go_from_the_beginning_of_the_stage_to_its_end() {

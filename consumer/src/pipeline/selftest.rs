@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::config::Config;
-use common::job::{Certificate, Encoder, FailureCode, Mode, Recipe};
+use common::job::{Encoder, FailureCode, Mode, Recipe};
 use common::share::{FileError, Reservations};
 
 use super::able::Unseen;
 use super::blocking::uninterrupted;
 use super::stages::trial::{prove, standard};
-use super::{
-    Announcement, Context, FilmTask, Label, Ledger, Publishing, Stage, StageError, Stop, Toolbox, Watch, run,
-};
+use super::{Alone, Context, FilmTask, Label, Publishing, Stage, StageError, Stop, Toolbox, Watch, run};
 use crate::workspace::Workspace;
 
 /// A second of a made-up film, 640x360, Profile 7 with a minimal enhancement layer: the first 24 frames of
@@ -67,7 +65,7 @@ pub async fn self_test(config: &Config, recipe: &Recipe, stop: &Stop) -> Result<
         dead: Vec::new(),
         label: Label::default(),
     };
-    run(&context, task, Arc::new(NoBooks)).await?;
+    run(&context, task, Arc::new(Alone { certificate: None })).await?;
     Ok(tools)
 }
 
@@ -103,27 +101,6 @@ fn furnish(scratch: &Path, token: &str) -> Result<Workspace, StageError> {
     let film = place.dir().join("self-test.mkv");
     fs::write(&film, FILM).map_err(|e| failed(FileError::new("write", &film, e)))?;
     Ok(place)
-}
-
-/// Nobody asks for this film's certificate.
-struct NoBooks;
-
-impl Ledger for NoBooks {
-    fn announced(&self) -> Result<Option<Announcement>, StageError> {
-        Ok(None)
-    }
-
-    fn announce(&self, _: &Announcement) -> Result<(), StageError> {
-        Ok(())
-    }
-
-    fn still_ours(&self) -> Result<(), StageError> {
-        Ok(())
-    }
-
-    fn conclude(&self, _: &Certificate) -> Result<(), StageError> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

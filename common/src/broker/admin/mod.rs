@@ -8,11 +8,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
 use self::endpoint::{Endpoint, encoded};
 use self::http::Wire;
-use super::base64::base64;
 use super::users::{User, credentials, password_hash};
 use super::{BrokerError, BrokerOptions, TlsFault, topology};
 
@@ -182,7 +182,7 @@ impl Admin {
             "{method} {prefix}{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Basic {}\r\nAccept: application/json\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             self.address(),
-            base64(format!("{user}:{}", self.password).as_bytes()),
+            BASE64_STANDARD.encode(format!("{user}:{}", self.password)),
             body.len()
         );
         let (wire, to) = (self.wire.clone(), self.endpoint.clone());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::config::Decode;
 use common::job::{Check, Encoder, FailureCode, Mode, Recipe};
-use common::process::{Progress as Count, Stdout, Supervision, run};
+use common::process::{ExitReport, Progress as Count, Stdout, Supervision, ToolCommand, run};
 use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::blocking::blocking;
@@ -116,23 +116,35 @@ async fn extract(
     ffmpeg: &Ffmpeg,
     args: &FrameArgs,
 ) -> Result<Vec<SmallFrame>, StageError> {
-    let (count, own) = (Count::new(), CancellationToken::new());
     // Twice what is asked for, and room for the container around it.
     let stdout = Stdout::Capture(2 * MOST_TIMES * FRAME_BYTES + (1 << 20));
-    let watch = Supervision { stdout, ..context.supervision(&count, &own) };
-    let exit = run(&args.command(&ffmpeg.can), watch).await;
-    own.cancel();
-    let exit = exit.map_err(|e| StageError::spawn(Stage::Verify, e))?;
-    context.stop.check(Stage::Verify)?;
-    if !exit.success() {
-        return Err(StageError::exit(Stage::Verify, FailureCode::ToolFailed, "ffmpeg", &exit));
-    }
+    let exit = decoded(context, &args.command(&ffmpeg.can), stdout, &Count::new()).await?;
     if exit.stdout.is_empty() {
         return Ok(Vec::new());
     }
     read_frames(&exit.stdout).map_err(|e| {
         StageError::new(Stage::Verify, FailureCode::ToolFailed, format!("ffmpeg: {e}")).tool(&exit).because(e)
     })
+}
+
+/// Runs a decoder to its good end.
+async fn decoded(
+    context: &Context,
+    command: &ToolCommand,
+    stdout: Stdout,
+    count: &Count,
+) -> Result<ExitReport, StageError> {
+    let own = CancellationToken::new();
+    let watch = Supervision { stdout, ..context.supervision(count, &own) };
+    let exit = run(command, watch).await;
+    own.cancel();
+    let exit = exit.map_err(|e| StageError::spawn(Stage::Verify, e))?;
+    context.stop.check(Stage::Verify)?;
+    if exit.success() {
+        Ok(exit)
+    } else {
+        Err(StageError::exit(Stage::Verify, FailureCode::ToolFailed, "ffmpeg", &exit))
+    }
 }
 
 /// The recipe for an encode whose result is decoded whole: x265 writes a checksum (MD5) of every picture into the stream.
@@ -165,28 +177,21 @@ pub async fn full(
         file: film.path.to_owned(),
         video_position: film.video_position,
     };
-    let (count, own) = (Count::new(), CancellationToken::new());
-    let decoded = Arc::new(Mutex::new(0));
+    let count = Count::new();
+    let done = Arc::new(Mutex::new(0));
     let lines = {
-        let (mut parser, count, decoded) = (ProgressParser::default(), count.clone(), decoded.clone());
+        let (mut parser, count, done) = (ProgressParser::default(), count.clone(), done.clone());
         let mut meter = Meter::begin(&context.watcher, mode, Stage::Verify, Unit::Frames, frames);
         Stdout::lines(move |line| {
             if let Some(update) = parser.line(line) {
                 count.set(update.frames);
                 meter.set(update.frames);
-                *decoded.lock().unwrap_or_else(PoisonError::into_inner) = update.frames;
+                *done.lock().unwrap_or_else(PoisonError::into_inner) = update.frames;
             }
         })
     };
-    let watch = Supervision { stdout: lines, ..context.supervision(&count, &own) };
-    let exit = run(&args.command(&ffmpeg.can), watch).await;
-    own.cancel();
-    let exit = exit.map_err(|e| StageError::spawn(Stage::Verify, e))?;
-    context.stop.check(Stage::Verify)?;
-    if !exit.success() {
-        return Err(StageError::exit(Stage::Verify, FailureCode::ToolFailed, "ffmpeg", &exit));
-    }
-    let decoded = *decoded.lock().unwrap_or_else(PoisonError::into_inner);
+    let exit = decoded(context, &args.command(&ffmpeg.can), lines, &count).await?;
+    let decoded = *done.lock().unwrap_or_else(PoisonError::into_inner);
     let complaint = exit.stderr_tail.lines().find(|l| is_complaint(l));
     // In copy mode frames that are never shown are in the file all the same, so there may be fewer.
     let complete = (shown.min(frames)..=frames).contains(&decoded);

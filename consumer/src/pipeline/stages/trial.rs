@@ -107,18 +107,12 @@ pub async fn prove(
     let told = (&recipe.preset, recipe.crf, &recipe.x265_params, &recipe.encoder_args, picture);
     let key = format!("{told:?} {:?}", context.decode);
     let cell = context.tools.proof(recipe.encoder, key);
-    let proof = cell.get_or_try_init(|| test(context, scratch, token, recipe, picture)).await?;
-    Ok(proof.clone())
+    let bench = Bench { context, scratch, token, picture };
+    Ok(cell.get_or_try_init(|| test(&bench, recipe)).await?.clone())
 }
 
-async fn test(
-    context: &Context,
-    scratch: &Path,
-    token: &str,
-    recipe: &Recipe,
-    picture: &Picture,
-) -> Result<Proof, StageError> {
-    let bench = Bench { context, scratch, token, picture };
+async fn test(bench: &Bench<'_>, recipe: &Recipe) -> Result<Proof, StageError> {
+    let picture = bench.picture;
     let refusal = match bench.best_of(recipe).await? {
         Ok(proof) => {
             tracing::info!(
@@ -141,7 +135,7 @@ async fn test(
     }
     let name = recipe.encoder.name();
     let message = format!("the encoder {name} does not work here: {}", refusal.why);
-    let hint = hint(recipe.encoder, context.tools.vaapi_device());
+    let hint = hint(recipe.encoder, bench.context.tools.vaapi_device());
     Err(error(FailureCode::EncodeUnsupported, message, refusal).hint(hint))
 }
 

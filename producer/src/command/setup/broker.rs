@@ -38,12 +38,10 @@ pub(super) async fn online(
     };
     tell.about("broker", !made.is_empty(), &text)?;
     for user in &USERS {
-        let secret = match (args.rotate, secrets.find(user)?) {
-            (true, _) => secrets.renew(user)?,
-            (false, Some(secret)) => secret,
-            (false, None) if admin.has_user(user.name).await? => return Err(strange(user, &secrets)),
-            (false, None) => secrets.make(user)?,
-        };
+        if !args.rotate && secrets.find(user)?.is_none() && admin.has_user(user.name).await? {
+            return Err(strange(user, &secrets));
+        }
+        let secret = secrets.obtain(user, args.rotate)?;
         admin.set_user(vhost, user, &secret.password).await?;
         secret.settle()?;
         tell.about("user", secret.made, &said(user, &secret))?;
@@ -68,12 +66,7 @@ pub(super) fn offline(
     let secrets = Secrets::open(dir)?;
     let mut all = Vec::new();
     for user in &USERS {
-        let secret = match (args.rotate, secrets.find(user)?) {
-            (true, _) => secrets.renew(user)?,
-            (false, Some(secret)) => secret,
-            (false, None) => secrets.make(user)?,
-        };
-        all.push((*user, secret));
+        all.push((*user, secrets.obtain(user, args.rotate)?));
     }
     let hash = |(user, secret): &(User, Secret)| Ok((*user, users::password_hash(&secret.password)?));
     let hashes = all.iter().map(hash).collect::<Result<Vec<_>, Failure>>()?;

@@ -56,8 +56,16 @@ impl Secrets {
         Ok(read(&path)?.map(|password| Secret { password, path, made: false, next: None }))
     }
 
+    /// The password that is there, a first one, or, if it shall be another, a new one.
+    pub fn obtain(&self, user: &User, rotate: bool) -> Result<Secret, Failure> {
+        if rotate {
+            return self.renew(user);
+        }
+        self.find(user)?.map_or_else(|| self.make(user), Ok)
+    }
+
     /// Makes a first password. It is in its file before this returns, so that none is ever lost.
-    pub fn make(&self, user: &User) -> Result<Secret, Failure> {
+    fn make(&self, user: &User) -> Result<Secret, Failure> {
         let path = self.path(user);
         let password = new_password()?;
         write(&path, &password)?;
@@ -65,7 +73,7 @@ impl Secrets {
     }
 
     /// Makes a new password beside the one in force.
-    pub fn renew(&self, user: &User) -> Result<Secret, Failure> {
+    fn renew(&self, user: &User) -> Result<Secret, Failure> {
         if let Some(begun) = self.find(user)?.filter(|s| s.next.is_some()) {
             return Ok(begun);
         }

@@ -31,7 +31,7 @@ nothing unproven is left under a final name.
 | class | what the machine does |
 |---|---|
 | permanent | the same input gives the same answer: the film goes to `dovi.failed` at once, with its report |
-| transient | tried again after `broker.retry_delays_s`, at most `retry.max_attempts` times in all (failed proofs and wrong frame counts: twice), then `dovi.failed` |
+| transient | tried again after `broker.retry_delays_s`, at most `retry.max_attempts` times in all (failed proofs and wrong frame counts: not twice in a row), then `dovi.failed` |
 | resource | the film goes back to the queue, no attempt counted; this worker waits `worker.pause_s` and says why |
 | interrupted | the film goes back to the queue, no attempt counted |
 | bug | the film goes to `dovi.failed` at once; it should be impossible, so please report it |

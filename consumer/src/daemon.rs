@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::broker::{BrokerError, BrokerOptions, Delivery, Events, Publisher, Session};
+use common::broker::{Backoff, BrokerError, BrokerOptions, Delivery, Events, Publisher, Session};
 use common::config::Config;
 use common::job::FailureCode;
 use tokio::time::Instant;
@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::Exit;
 use crate::pipeline::{Convert, Stop, Toolbox};
 use crate::worker::{Action, Handled, Janitor, Outcome, Rest, Worker, execute};
+
+/// A session that lasted so long was a good one.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// The three ways to stop, each stronger than the one before.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +135,7 @@ enum Ended {
 
 impl Slot {
     async fn run(self) -> Exit {
+        let mut backoff = Backoff::default();
         loop {
             if !self.wait_until_ready().await {
                 return Exit::Ok;
@@ -142,6 +146,7 @@ impl Slot {
                 session = Session::open_patiently(&self.options, |e, wait| state.failed(e, wait)) => session,
             };
             tracing::info!(broker = %self.options, "connected, waiting for films");
+            let opened = Instant::now();
             match self.take(session).await {
                 Ended::Finished(exit) => {
                     self.publisher.close().await;
@@ -153,7 +158,17 @@ impl Slot {
                         () = tokio::time::sleep(time) => {}
                     }
                 }
-                Ended::Lost => {}
+                // A broker that takes connections and then ends each of them (an alarm, a queue that is being moved) counts
+                // every film it hands out again.
+                Ended::Lost => {
+                    if opened.elapsed() > STEADY {
+                        backoff.reset();
+                    }
+                    tokio::select! {
+                        () = self.shutdown.intake.cancelled() => return Exit::Ok,
+                        () = tokio::time::sleep(backoff.wait()) => {}
+                    }
+                }
             }
         }
     }

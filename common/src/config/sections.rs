@@ -253,8 +253,9 @@ impl WorkerConfig {
 }
 
 impl ScratchConfig {
-    /// The configured folder, or the system's temporary one.
+    /// The configured folder, or the system's temporary one. Absolute, for programs that run in another folder.
     pub fn path(&self) -> PathBuf {
-        if self.dir.as_os_str().is_empty() { std::env::temp_dir() } else { self.dir.clone() }
+        let dir = if self.dir.as_os_str().is_empty() { std::env::temp_dir() } else { self.dir.clone() };
+        std::path::absolute(&dir).unwrap_or(dir)
     }
 }

@@ -192,15 +192,9 @@ codes! {
 }
 
 impl FailureCode {
-    /// How often a job may end with this code before it is given up, at most; `configured` is `retry.max_attempts`.
-    ///
-    /// A failed proof is tried once more only: a second equal result means that it is no accident.
-    pub fn max_attempts(self, configured: u32) -> u32 {
-        match self.class() {
-            FailureClass::Permanent | FailureClass::Bug => 1,
-            _ if self.as_str().starts_with("proof.") || self == Self::EncodeFrames => configured.min(2),
-            _ => configured,
-        }
+    /// Whether a result was made and found wrong. Twice in a row that is no accident.
+    pub fn is_of_proof(self) -> bool {
+        self.as_str().starts_with("proof.") || self == Self::EncodeFrames
     }
 }
 
@@ -246,13 +240,6 @@ mod tests {
             assert!(!FailureCode::ALL[..i].iter().any(|c| c.as_str() == code.as_str()), "{code} twice");
             assert!(code.meaning().ends_with('.') && !code.hint().is_empty(), "{code}");
         }
-    }
-
-    #[test]
-    fn a_failed_proof_is_tried_twice_and_a_truncated_source_once() {
-        assert_eq!(FailureCode::ProofFrames.max_attempts(5), 2);
-        assert_eq!(FailureCode::SourceTruncated.max_attempts(5), 1);
-        assert_eq!(FailureCode::ShareIo.max_attempts(5), 5);
     }
 
     #[test]

@@ -36,7 +36,8 @@ pub fn find_tool(tool: &Path, path: Option<&OsStr>) -> Result<PathBuf, WhichErro
     if let Some(good) =
         files.iter().find(|f| rustix::fs::access(f.as_path(), rustix::fs::Access::EXEC_OK).is_ok())
     {
-        return Ok(good.clone());
+        // It may run in another folder than this one.
+        return Ok(std::path::absolute(good).unwrap_or_else(|_| good.clone()));
     }
     Err(match files.into_iter().next() {
         Some(found) => WhichError::NotExecutable { found },

@@ -90,6 +90,12 @@ pub enum ShareError {
         /// The state folder.
         dir: PathBuf,
     },
+    /// The folder of results has no marker: it is not mounted.
+    #[error("the folder of results {} is not there: it has no .dovi-fleet-results (not mounted?)", dir.display())]
+    NoResults {
+        /// `output.dir`.
+        dir: PathBuf,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -117,7 +123,7 @@ impl ShareError {
     /// The stable code of this failure.
     pub fn code(&self) -> FailureCode {
         match self {
-            Self::Gone { .. } => FailureCode::ShareGone,
+            Self::Gone { .. } | Self::NoResults { .. } => FailureCode::ShareGone,
             Self::File(FileError::NoSpace { .. }) => FailureCode::DiskFull,
             _ => FailureCode::ShareIo,
         }

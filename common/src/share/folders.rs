@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -20,18 +21,30 @@ pub fn looks_mounted(dir: &Path) -> bool {
 /// # Errors
 /// A folder cannot be made. One whose mode or owner cannot be set is left as it is, and said in the log.
 pub fn make_folders(dir: &Path) -> Result<(), FileError> {
+    make(dir, None)
+}
+
+/// As [`make_folders`], but nothing outside `root`, which must be there itself.
+pub(super) fn make_folders_below(root: &Path, dir: &Path) -> Result<(), FileError> {
+    make(dir, Some(root))
+}
+
+fn make(dir: &Path, root: Option<&Path>) -> Result<(), FileError> {
     if dir.is_dir() {
         return Ok(());
     }
     let failed = |e| FileError::new("create", dir, e);
+    if root.is_some_and(|root| dir == root || !dir.starts_with(root)) {
+        return Err(failed(io::ErrorKind::NotFound.into()));
+    }
     let Some(above) = dir.parent().filter(|p| !p.as_os_str().is_empty()) else {
         return fs::create_dir(dir).map_err(failed);
     };
-    make_folders(above)?;
+    make(above, root)?;
     match fs::create_dir(dir) {
         Ok(()) => {}
         // Another worker makes the same folder.
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
         Err(e) => return Err(failed(e)),
     }
     let like = fs::metadata(above).map_err(failed)?;

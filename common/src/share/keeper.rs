@@ -29,7 +29,7 @@ impl LeaseKeeper {
     /// Begins to beat, `every` so often.
     ///
     /// # Errors
-    /// No threads left on this machine.
+    /// No threads left on this machine; the lease is given back.
     pub fn start(lease: Lease, every: Duration) -> std::io::Result<Self> {
         let keeper = Self {
             lease: Arc::new(lease),
@@ -37,7 +37,17 @@ impl LeaseKeeper {
             progress: Arc::default(),
             stop: Arc::default(),
         };
-        let (lease, lost, progress, stop) = keeper.parts();
+        keeper.begin(every).inspect_err(|_| {
+            keeper.stop.set();
+            if let Err(e) = keeper.lease.release() {
+                tracing::warn!(job = %keeper.lease.job(), error = %e, "the lease was not given back; it goes stale by itself");
+            }
+        })?;
+        Ok(keeper)
+    }
+
+    fn begin(&self, every: Duration) -> std::io::Result<()> {
+        let (lease, lost, progress, stop) = self.parts();
         thread::Builder::new().name("lease-beat".into()).spawn(move || {
             while !lost.is_cancelled() && !stop.wait(every) {
                 let now = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -50,7 +60,7 @@ impl LeaseKeeper {
                 }
             }
         })?;
-        let (lease, lost, _, stop) = keeper.parts();
+        let (lease, lost, _, stop) = self.parts();
         let look = (lease.stale() / 40).clamp(Duration::from_millis(10), Duration::from_secs(5));
         thread::Builder::new().name("lease-watch".into()).spawn(move || {
             // Time in which this process was frozen does not count: whether somebody took the lease meanwhile is for the
@@ -69,7 +79,7 @@ impl LeaseKeeper {
                 }
             }
         })?;
-        Ok(keeper)
+        Ok(())
     }
 
     fn parts(&self) -> (Arc<Lease>, CancellationToken, Arc<Mutex<Beat>>, Arc<Stop>) {

@@ -13,6 +13,7 @@
 //! | `atomic`, `publish` | whole files or none; a final name is given once |
 //! | `identity`, `replace`, `trash` | putting a file in the place of another one, which is kept for a while |
 //! | `folders` | new folders that are as open as those they are made in |
+//! | `results` | the folder of results, told from an empty mount point |
 //! | `space` | free bytes and reservations |
 //! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
 //! | `workers` | who is there, for people |
@@ -28,6 +29,7 @@ mod observer;
 mod owner;
 mod publish;
 mod replace;
+mod results;
 mod space;
 mod state;
 mod sweep;
@@ -46,6 +48,7 @@ pub use observer::{Acquire, LeaseObserver};
 pub use owner::{Fate, Owner, fate};
 pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
 pub use replace::{Recovered, ReplaceError, ReplaceMethod, Replacement, probe_replace, recover};
+pub use results::ResultsFolder;
 pub use space::{Reservation, Reservations, SpaceError, free_bytes, require};
 pub use state::{Counts, Folder, JobState, Listing, ShareState};
 pub use sweep::Swept;

@@ -137,7 +137,9 @@ impl StageError {
     pub fn spawn(stage: Stage, error: SpawnError) -> Self {
         let code = match &error {
             SpawnError::NotFound { .. } | SpawnError::Permission { .. } => FailureCode::ToolMissing,
-            SpawnError::Folder { .. } | SpawnError::Io { .. } => FailureCode::ToolFailed,
+            // Only what writes results runs in a folder: theirs.
+            SpawnError::Folder { .. } => FailureCode::ShareGone,
+            SpawnError::Io { .. } => FailureCode::ToolFailed,
         };
         Self::new(stage, code, error.to_string()).because(error)
     }

@@ -77,6 +77,15 @@ pub async fn run(context: &Context, task: FilmTask, ledger: Arc<dyn Ledger>) -> 
     convert(context, &task, scanned, None, source, clock, ledger).await
 }
 
+/// Takes back what an attempt that was cut off had begun to publish, and begins nothing: for a film that will not be tried again.
+/// A result that has its name already keeps it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn take_back(task: &FilmTask, ledger: Arc<dyn Ledger>) -> Result<(), StageError> {
+    publish::resume(task, &ledger).await.map(drop)
+}
+
 /// The new video, and what it needs to stay there.
 struct Made {
     _room: [Reservation; 2],

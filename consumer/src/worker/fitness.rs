@@ -68,14 +68,17 @@ impl Worker {
         tools.mkvmerge().await?;
         pipeline::able(&tools, &self.config).await?;
         self.share.check().map_err(|e| share_error(Stage::Preflight, e))?;
-        for (name, root) in &self.config.library.roots {
-            if !root.is_dir() {
-                return Err(absent(root, &format!("library root {name}")));
-            }
-        }
-        self.output_root()?;
+        self.output_root().await?;
         let config = self.config.clone();
-        blocking(move || pipeline::trash_ready(&config).and_then(|()| any_room(&config))).await??;
+        blocking(move || {
+            for (name, root) in &config.library.roots {
+                if !root.is_dir() {
+                    return Err(absent(root, &format!("library root {name}")));
+                }
+            }
+            pipeline::trash_ready(&config).and_then(|()| any_room(&config))
+        })
+        .await??;
         let Some(recipe) = self.health.to_prove() else { return Ok(()) };
         let now = Instant::now();
         let recent = now.checked_sub(self.config.worker.pause()).unwrap_or(now);

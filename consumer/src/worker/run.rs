@@ -9,7 +9,7 @@ use common::config::{Config, OutputMode};
 use common::job::{FailureCode, FailureReport, JobId, JobMessage};
 use common::share::{
     Acquire, Entry, Event, Folder, JobState, Journal, Lease, LeaseKeeper, LeaseObserver, Owner, Reservations,
-    ShareState, looks_mounted,
+    ResultsFolder, ShareState, looks_mounted,
 };
 use common::steps::{self, Step};
 
@@ -19,9 +19,10 @@ use super::ledger::{ShareLedger, share_error};
 use super::presence::Presence;
 use super::report::Reporter;
 use super::room::Room;
-use super::settle::{Action, Outcome, decide};
+use super::settle::{Action, Outcome, Try, decide};
 use crate::pipeline::{
-    Context, Convert, FilmTask, Label, Publishing, Source, Stage, StageError, Stop, Toolbox, Watch,
+    self, Context, Convert, FilmTask, Label, Publishing, Source, Stage, StageError, Stop, Toolbox, Watch,
+    no_results,
 };
 
 /// Of a message that is no job, so much is kept for the report.
@@ -99,44 +100,42 @@ impl Worker {
     /// Works on a delivery. When this returns the share knows what came of it and the lease is given back; what is left
     /// is to tell the queue.
     pub async fn handle(&self, delivery: &Delivery, stop: &Stop) -> Handled {
-        let attempt = delivery.attempt().saturating_add(1);
+        let this = Try::of(delivery);
         let job = match delivery.body() {
             Ok(job) => job,
             Err(e) => {
                 let error = StageError::new(Stage::Preflight, e.code(), e.to_string());
                 let raw =
                     String::from_utf8_lossy(&delivery.raw()[..delivery.raw().len().min(RAW)]).into_owned();
-                let report = FailureReport { raw: Some(raw), ..self.report(None, &error, attempt, None) };
-                return self.handled(Outcome::Failed(Box::new(report)), None, Rest::None);
+                let report = FailureReport { raw: Some(raw), ..self.report(None, &error, this, None) };
+                return self.handled(Outcome::Failed(Box::new(report)), this, None, Rest::None);
             }
         };
         let id = job.id;
-        tracing::info!(film = %job.film, job = %id, attempt, recipe = job.recipe.summary(), "film received");
-        let (outcome, rest) = self.claim_and_work(&job, attempt, delivery.redelivered(), stop).await;
-        let handled = self.handled(outcome, Some(id), rest);
+        tracing::info!(film = %job.film, job = %id, attempt = this.number, recipe = job.recipe.summary(), "film received");
+        let (outcome, rest) = self.claim_and_work(&job, this, delivery.redelivered(), stop).await;
+        let handled = self.handled(outcome, this, Some(id), rest);
         self.tell(&job, &handled);
         handled
     }
 
-    fn handled(&self, outcome: Outcome, job: Option<JobId>, rest: Rest) -> Handled {
-        let action = decide(&outcome, self.config.retry.max_attempts);
+    fn handled(&self, outcome: Outcome, this: Try, job: Option<JobId>, rest: Rest) -> Handled {
+        let action = self.decide(&outcome, this);
         Handled { outcome, action, job, rest }
     }
 
-    /// A failure before the film itself was begun.
-    async fn not_begun(&self, job: &JobMessage, attempt: u32, e: StageError, stop: &Stop) -> (Outcome, Rest) {
-        let e = self.examine(job, e, stop).await;
-        let rest = self.rest_after(job, &e, std::time::Duration::ZERO);
-        (Outcome::Failed(Box::new(self.report(Some(job), &e, attempt, None))), rest)
+    fn decide(&self, outcome: &Outcome, this: Try) -> Action {
+        decide(outcome, this.before, self.config.retry.max_attempts)
     }
 
-    async fn claim_and_work(
-        &self,
-        job: &JobMessage,
-        attempt: u32,
-        again: bool,
-        stop: &Stop,
-    ) -> (Outcome, Rest) {
+    /// A failure before the film itself was begun.
+    async fn not_begun(&self, job: &JobMessage, this: Try, e: StageError, stop: &Stop) -> (Outcome, Rest) {
+        let e = self.examine(job, e, stop).await;
+        let rest = self.rest_after(job, &e, std::time::Duration::ZERO);
+        (Outcome::Failed(Box::new(self.report(Some(job), &e, this, None))), rest)
+    }
+
+    async fn claim_and_work(&self, job: &JobMessage, this: Try, again: bool, stop: &Stop) -> (Outcome, Rest) {
         let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
         let claimed = blocking(move || observer.acquire(id, stale)).await;
         let lease = match claimed {
@@ -154,18 +153,18 @@ impl Worker {
                 tracing::info!(film = %job.film, holder, "another worker has this film");
                 return (Outcome::Busy, Rest::None);
             }
-            Ok(Err(e)) => return self.not_begun(job, attempt, share_error(Stage::Preflight, e), stop).await,
-            Err(e) => return self.not_begun(job, attempt, e, stop).await,
+            Ok(Err(e)) => return self.not_begun(job, this, share_error(Stage::Preflight, e), stop).await,
+            Err(e) => return self.not_begun(job, this, e, stop).await,
         };
         if let Some(report) = self.given_up(id).await {
             release(&lease);
             return (Outcome::GivenUp { report, again }, Rest::None);
         }
-        match self.begin(job, attempt, &lease).await {
-            Ok(begun) => self.work(job, attempt, lease, begun, stop).await,
+        match self.begin(job, this.number, &lease).await {
+            Ok(begun) => self.work(job, this, lease, begun, stop).await,
             Err(e) => {
-                let (outcome, rest) = self.not_begun(job, attempt, e, stop).await;
-                let outcome = self.write_failure(job, attempt, outcome).await;
+                let (outcome, rest) = self.not_begun(job, this, e, stop).await;
+                let outcome = self.write_failure(job, this, outcome).await;
                 release(&lease);
                 (outcome, rest)
             }
@@ -209,17 +208,19 @@ impl Worker {
             let crashes = journal.crashes().map_err(failed)?;
             let dead: Vec<String> =
                 entries.iter().filter(|e| e.event == Event::Start).map(|e| e.run.clone()).collect();
-            if crashes.count >= most {
-                close_open_runs(&journal, &entries, &start)?;
+            let poison = (crashes.count >= most).then(|| {
                 let names: Vec<_> = crashes.workers.iter().map(String::as_str).collect();
                 let message = format!("{} workers died over this film ({})", crashes.count, names.join(", "));
-                return Err(StageError::new(Stage::Preflight, FailureCode::Poison, message));
+                StageError::new(Stage::Preflight, FailureCode::Poison, message)
+            });
+            if poison.is_some() {
+                close_open_runs(&journal, &entries, &start)?;
             }
             journal.append(&start).map_err(failed)?;
             steps::reached(Step::Started, format_args!("{} {film}", start.run))
                 .map_err(|e| failed(e.into()))?;
             let log = format!("attempt-{}-{}.log", start.attempt, &start.run[..start.run.len().min(8)]);
-            Ok(Begun { journal, dead, log: share.log_path(id).join(log) })
+            Ok(Begun { journal, dead, poison, log: share.log_path(id).join(log) })
         })
         .await?
     }
@@ -227,9 +228,9 @@ impl Worker {
     async fn work(
         &self,
         job: &JobMessage,
-        attempt: u32,
+        this: Try,
         lease: Lease,
-        begun: Begun,
+        mut begun: Begun,
         stop: &Stop,
     ) -> (Outcome, Rest) {
         let began = Instant::now();
@@ -243,7 +244,8 @@ impl Worker {
                     FailureCode::ToolFailed,
                     format!("no threads left: {e}"),
                 );
-                return (Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, log))), Rest::None);
+                self.ended(begun.journal, &token, this, error.code.to_string()).await;
+                return (Outcome::Failed(Box::new(self.report(Some(job), &error, this, log))), Rest::None);
             }
         };
         let (lost, stopper) = (keeper.lost().clone(), stop.clone());
@@ -252,7 +254,8 @@ impl Worker {
             stopper.stop(FailureCode::LeaseLost);
         });
         self.presence.takes();
-        let converted = self.convert(job, &token, &begun, &keeper, stop).await;
+        let poison = begun.poison.take();
+        let converted = self.convert(job, &token, &begun, poison, &keeper, stop).await;
         let result = match converted.map_err(|e| self.doubted(job, e)) {
             Err(e) => Err(self.examine(job, e, stop).await),
             done => done,
@@ -269,23 +272,16 @@ impl Worker {
             }
             Err(e) => {
                 let rest = self.rest_after(job, e, began.elapsed());
-                (Outcome::Failed(Box::new(self.report(Some(job), e, attempt, log))), rest)
+                (Outcome::Failed(Box::new(self.report(Some(job), e, this, log))), rest)
             }
         };
         let said = result.as_ref().map_or_else(|e| e.code.to_string(), |()| "done".into());
-        let end = self.entry(&token, attempt, Event::End { outcome: said });
-        let journal = begun.journal;
-        match blocking(move || journal.append(&end).and_then(|()| Ok(steps::reached(Step::Ended, &end.run)?)))
-            .await
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => tracing::warn!(error = %e, "the end of this attempt is not in the journal"),
-            Err(e) => tracing::error!(error = %e, "the journal"),
-        }
+        self.ended(begun.journal, &token, this, said).await;
         if keeper.lost().is_cancelled() {
-            return (self.unless_buried(job, attempt, outcome), rest);
+            self.withdraw(job.id).await;
+            return (self.unless_buried(job, this, outcome), rest);
         }
-        let outcome = self.write_failure(job, attempt, outcome).await;
+        let outcome = self.write_failure(job, this, outcome).await;
         // The keeper's threads end with it; a thread left behind by a hanging share may still hold it.
         if let Err(e) = blocking(move || release(keeper.lease())).await {
             tracing::error!(error = %e, "giving the lease back");
@@ -293,24 +289,54 @@ impl Worker {
         (outcome, rest)
     }
 
+    async fn ended(&self, journal: Journal, token: &str, this: Try, outcome: String) {
+        let end = self.entry(token, this.number, Event::End { outcome });
+        let append = move || journal.append(&end).and_then(|()| Ok(steps::reached(Step::Ended, &end.run)?));
+        match blocking(append).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!(error = %e, "the end of this attempt is not in the journal"),
+            Err(e) => tracing::error!(error = %e, "the journal"),
+        }
+    }
+
+    /// A worker that was frozen may have announced its result after another one finished the film.
+    async fn withdraw(&self, id: JobId) {
+        let share = self.share.clone();
+        let cleared = blocking(move || match share.state_of(id)? {
+            JobState::Done => ShareLedger::clear_after(&share, id),
+            _ => Ok(()),
+        });
+        if let Ok(Err(e)) | Err(e) =
+            cleared.await.map(|cleared| cleared.map_err(|e| share_error(Stage::Publish, e)))
+        {
+            tracing::debug!(error = %e, "the announcement of a film that another worker finished stays");
+        }
+    }
+
     async fn convert(
         &self,
         job: &JobMessage,
         token: &str,
         begun: &Begun,
+        poison: Option<StageError>,
         keeper: &Arc<LeaseKeeper>,
         stop: &Stop,
     ) -> Result<(), StageError> {
-        let path = |e: common::job::PathError| {
-            StageError::new(Stage::Preflight, FailureCode::MessagePath, e.to_string())
-        };
-        let source = self.config.library.resolve(&job.film).map_err(path)?;
-        let target = self.config.result_path(&job.film).map_err(path)?;
-        if let Some(root) = self.config.library.roots.get(job.film.root()) {
-            // An empty mount point is no library whose films are all gone.
-            present(root, &format!("library root {}", job.film.root()))?;
-        }
-        self.output_root()?;
+        let (config, film) = (self.config.clone(), job.film.clone());
+        let (source, target) = blocking(move || {
+            let path = |e: common::job::PathError| {
+                StageError::new(Stage::Preflight, FailureCode::MessagePath, e.to_string())
+            };
+            let (source, target) =
+                (config.library.resolve(&film).map_err(path)?, config.result_path(&film).map_err(path)?);
+            if let Some(root) = config.library.roots.get(film.root()) {
+                // An empty mount point is no library whose films are all gone.
+                present(root, &format!("library root {}", film.root()))?;
+            }
+            Ok((source, target))
+        })
+        .await??;
+        self.output_root().await?;
         self.room.check(job.id)?;
         let task = FilmTask {
             source,
@@ -338,6 +364,11 @@ impl Worker {
             stop: stop.clone(),
         };
         let ledger = Arc::new(ShareLedger::new(self.share.clone(), job.id, keeper.clone()));
+        if let Some(poison) = poison {
+            // The last of them may have died while the original had no name.
+            pipeline::take_back(&task, ledger).await?;
+            return Err(poison);
+        }
         let finished = self.films.convert(&context, task, ledger).await?;
         tracing::info!(
             film = %job.film, result = %finished.target.display(), frames = finished.certificate.frames,
@@ -346,24 +377,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes the results' folder if it is missing, but not in an empty mount point.
-    pub(super) fn output_root(&self) -> Result<(), StageError> {
-        let dir = &self.config.output.dir;
-        if self.config.output.mode != OutputMode::Separate || dir.is_dir() {
+    /// Sees whether the folder of results is there; the first worker ever makes it.
+    pub(super) async fn output_root(&self) -> Result<(), StageError> {
+        if self.config.output.mode != OutputMode::Separate {
             return Ok(());
         }
-        if let Some(parent) = dir.parent() {
-            present(parent, "folder of output.dir")?;
-        }
-        std::fs::create_dir_all(dir)
-            .map_err(|e| StageError::file(Stage::Preflight, common::share::FileError::new("create", dir, e)))
+        let (share, results) = (self.share.clone(), ResultsFolder::new(&self.config.output.dir));
+        blocking(move || results.open(&share).map_err(|e| no_results(Stage::Preflight, &results, e))).await?
     }
 
     /// The share's own record of a film that is given up; the queue gets the same. Where it cannot be written the film is not
     /// given up: a share that is gone may well be why it failed.
-    async fn write_failure(&self, job: &JobMessage, attempt: u32, outcome: Outcome) -> Outcome {
+    async fn write_failure(&self, job: &JobMessage, this: Try, outcome: Outcome) -> Outcome {
         let Outcome::Failed(report) = &outcome else { return outcome };
-        if decide(&outcome, self.config.retry.max_attempts) != Action::Bury {
+        if self.decide(&outcome, this) != Action::Bury {
             return outcome;
         }
         let (share, id, report) = (self.share.clone(), job.id, report.clone());
@@ -391,16 +418,16 @@ impl Worker {
             Err(e) => e,
         };
         tracing::error!(job = %id, %error, "the film is not given up, since that cannot be written down");
-        Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, None)))
+        Outcome::Failed(Box::new(self.report(Some(job), &error, this, None)))
     }
 
     /// Whoever lost the lease gives nothing up: that is for the new holder to say.
-    fn unless_buried(&self, job: &JobMessage, attempt: u32, outcome: Outcome) -> Outcome {
-        if decide(&outcome, self.config.retry.max_attempts) != Action::Bury {
+    fn unless_buried(&self, job: &JobMessage, this: Try, outcome: Outcome) -> Outcome {
+        if self.decide(&outcome, this) != Action::Bury {
             return outcome;
         }
         let error = StageError::new(Stage::Publish, FailureCode::LeaseLost, FailureCode::LeaseLost.meaning());
-        Outcome::Failed(Box::new(self.report(Some(job), &error, attempt, None)))
+        Outcome::Failed(Box::new(self.report(Some(job), &error, this, None)))
     }
 
     /// A film is missing only while the share and its library are there, and if it did not come back meanwhile.
@@ -427,7 +454,7 @@ impl Worker {
         &self,
         job: Option<&JobMessage>,
         e: &StageError,
-        attempt: u32,
+        this: Try,
         log: Option<String>,
     ) -> FailureReport {
         FailureReport {
@@ -440,7 +467,7 @@ impl Worker {
             hint: e.advice().into(),
             causes: e.causes(),
             tool: e.tool.as_deref().cloned(),
-            attempt,
+            attempt: this.number,
             worker: self.name.clone(),
             at: jiff::Timestamp::now(),
             log,
@@ -494,6 +521,8 @@ struct Begun {
     journal: Journal,
     /// Tokens of earlier attempts. We have the lease, so all of them are dead.
     dead: Vec<String>,
+    /// Too many of them ended with their worker.
+    poison: Option<StageError>,
     log: PathBuf,
 }
 

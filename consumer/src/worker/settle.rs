@@ -3,6 +3,22 @@
 use common::broker::{BrokerError, Delivery, Publisher, Tier};
 use common::job::{FailureClass, FailureCode, FailureReport};
 
+/// Which try at a film this is, by its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// Counted from 1.
+    pub number: u32,
+    /// How the counted try before this one failed.
+    pub before: Option<FailureCode>,
+}
+
+impl Try {
+    /// The one that a delivery asks for.
+    pub fn of(delivery: &Delivery) -> Self {
+        Self { number: delivery.attempt().saturating_add(1), before: delivery.last_code() }
+    }
+}
+
 /// What came of a delivery.
 #[derive(Debug)]
 pub enum Outcome {
@@ -34,8 +50,10 @@ pub enum Action {
     Bury,
 }
 
-/// The decision. `max_attempts` is `retry.max_attempts`.
-pub fn decide(outcome: &Outcome, max_attempts: u32) -> Action {
+/// The decision. `before` is how the try before this one failed, `max_attempts` is `retry.max_attempts`.
+///
+/// A result that fails its proof twice in a row is no accident: what else went wrong before does not count there.
+pub fn decide(outcome: &Outcome, before: Option<FailureCode>, max_attempts: u32) -> Action {
     let report = match outcome {
         Outcome::Done => return Action::Ack,
         Outcome::Busy => return Action::GiveBack(Some(Tier::Minute)),
@@ -52,7 +70,12 @@ pub fn decide(outcome: &Outcome, max_attempts: u32) -> Action {
         // whoever has it, and looks again later.
         FailureClass::Interrupted if report.code == FailureCode::Shutdown => Action::GiveBack(None),
         FailureClass::Interrupted => Action::GiveBack(Some(Tier::Minute)),
-        FailureClass::Transient if report.attempt >= report.code.max_attempts(max_attempts) => Action::Bury,
+        FailureClass::Transient if report.attempt >= max_attempts => Action::Bury,
+        FailureClass::Transient
+            if report.code.is_of_proof() && before.is_some_and(FailureCode::is_of_proof) =>
+        {
+            Action::Bury
+        }
         FailureClass::Transient => Action::Retry(Tier::after(report.attempt)),
     }
 }
@@ -116,7 +139,8 @@ mod tests {
             (C::EncodeFailed, 2, Retry(Tier::TenMinutes)),
             (C::EncodeFailed, 3, Bury),
             (C::ProofAlignment, 1, Retry(Tier::Minute)),
-            (C::ProofAlignment, 2, Bury),
+            (C::ProofAlignment, 2, Retry(Tier::TenMinutes)),
+            (C::ProofAlignment, 3, Bury),
             (C::DiskFull, 1, GiveBack(minute)),
             (C::DiskFull, 99, GiveBack(minute)),
             (C::ToolMissing, 1, GiveBack(minute)),
@@ -126,14 +150,14 @@ mod tests {
             (C::Shutdown, 5, GiveBack(None)),
             (C::Cancelled, 1, Bury),
         ] {
-            assert_eq!(decide(&failed(code, attempt), 3), want, "{code} at attempt {attempt}");
+            assert_eq!(decide(&failed(code, attempt), None, 3), want, "{code} at attempt {attempt}");
         }
-        assert_eq!(decide(&Outcome::Done, 3), Action::Ack);
-        assert_eq!(decide(&Outcome::Busy, 3), GiveBack(minute));
+        assert_eq!(decide(&Outcome::Done, None, 3), Action::Ack);
+        assert_eq!(decide(&Outcome::Busy, None, 3), GiveBack(minute));
         let given_up = |again, discarded_at| {
             let Outcome::Failed(mut report) = failed(C::SourceTruncated, 1) else { unreachable!() };
             report.discarded_at = discarded_at;
-            decide(&Outcome::GivenUp { report, again }, 3)
+            decide(&Outcome::GivenUp { report, again }, None, 3)
         };
         assert_eq!(given_up(true, None), Bury, "the letter may never have been written");
         assert_eq!(given_up(false, None), Action::Ack);
@@ -141,9 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn a_film_is_given_up_when_two_proofs_in_a_row_fail_whatever_failed_before() {
+        use FailureCode as C;
+        for (code, before, want) in [
+            (C::ProofAlignment, C::ProofAlignment, Action::Bury),
+            (C::ProofFrames, C::EncodeFrames, Action::Bury),
+            (C::ProofAlignment, C::ToolKilled, Action::Retry(Tier::TenMinutes)),
+            (C::ToolKilled, C::ProofAlignment, Action::Retry(Tier::TenMinutes)),
+        ] {
+            assert_eq!(decide(&failed(code, 2), Some(before), 5), want, "{code} after {before}");
+        }
+    }
+
+    #[test]
     fn no_code_runs_for_ever_or_is_forgotten() {
         for code in FailureCode::ALL {
-            let last = decide(&failed(*code, 1000), 3);
+            let last = decide(&failed(*code, 1000), None, 3);
             let counted =
                 matches!(code.class(), FailureClass::Permanent | FailureClass::Transient | FailureClass::Bug);
             assert_eq!(last == Action::Bury, counted, "{code}: {last:?}");
@@ -152,6 +189,6 @@ mod tests {
 
     #[test]
     fn long_retries_wait_longest() {
-        assert_eq!(decide(&failed(FailureCode::ShareIo, 7), 10), Action::Retry(Tier::Hour));
+        assert_eq!(decide(&failed(FailureCode::ShareIo, 7), None, 10), Action::Retry(Tier::Hour));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::share::ShareState;
+use common::share::{ResultsFolder, ShareState};
 
 use super::inbox::Inbox;
 use crate::tool;
@@ -71,7 +71,7 @@ impl Ground {
              [retry]\nmax_attempts = 1000\nmax_crashes = 1000\n[tools]\nffmpeg = {:?}\nmkvmerge = {:?}\n",
             at(self.library()),
             at(self.share().join("state")),
-            at(self.share().join("out")),
+            at(self.output()),
             STALE.as_secs(),
             at(self.path("tools/ffmpeg")),
             at(self.path("tools/mkvmerge")),
@@ -99,9 +99,19 @@ impl Ground {
         self.share().join("library")
     }
 
+    /// The folder of results.
+    pub fn output(&self) -> PathBuf {
+        self.share().join("out")
+    }
+
+    /// What marks it.
+    pub fn marker(&self) -> PathBuf {
+        ResultsFolder::new(self.output()).marker()
+    }
+
     /// The results of the films.
     pub fn results(&self) -> PathBuf {
-        self.share().join("out").join(ROOT)
+        self.output().join(ROOT)
     }
 
     /// The fleet's books.

@@ -111,6 +111,8 @@ pub enum World {
     StateAway,
     /// The library is away for a moment.
     LibraryAway,
+    /// The folder of results is away, and in its place an empty one, as for a mount of its own.
+    ResultsAway,
     /// The whole share is away, and in its place an empty folder, as an unmounted mount point is.
     ShareAway,
     /// The scratch disk of a worker is full for a moment.
@@ -131,7 +133,7 @@ pub enum World {
 
 impl World {
     /// All, with their weights: costly ones are rare.
-    const WEIGHTS: [(Self, u64); 16] = [
+    const WEIGHTS: [(Self, u64); 17] = [
         (Self::WorkerKilled, 40),
         (Self::WorkerFrozen, 15),
         (Self::WorkerStopped, 15),
@@ -140,6 +142,7 @@ impl World {
         (Self::Duplicate, 40),
         (Self::StateAway, 12),
         (Self::LibraryAway, 12),
+        (Self::ResultsAway, 12),
         (Self::ShareAway, 12),
         (Self::ScratchFull, 12),
         (Self::ShareFull, 8),
@@ -161,6 +164,7 @@ impl World {
             Self::Duplicate => "message published twice",
             Self::StateAway => "state folder away",
             Self::LibraryAway => "library away",
+            Self::ResultsAway => "results away, an empty mount point left",
             Self::ShareAway => "whole share away, an empty mount point left",
             Self::ScratchFull => "scratch disk full",
             Self::ShareFull => "share full",
@@ -174,7 +178,10 @@ impl World {
 
     /// It takes away what all workers work on.
     pub const fn is_shares(self) -> bool {
-        matches!(self, Self::StateAway | Self::LibraryAway | Self::ShareAway | Self::ShareFull)
+        matches!(
+            self,
+            Self::StateAway | Self::LibraryAway | Self::ResultsAway | Self::ShareAway | Self::ShareFull
+        )
     }
 }
 
@@ -213,7 +220,11 @@ impl Fault {
                 | World::WorkerDrained
                 | World::ToolKilled
                 | World::ScratchFull => 1,
-                World::StateAway | World::LibraryAway | World::ShareAway | World::ShareFull => workers,
+                World::StateAway
+                | World::LibraryAway
+                | World::ResultsAway
+                | World::ShareAway
+                | World::ShareFull => workers,
                 World::WorkerStopped
                 | World::Duplicate
                 | World::BrokerKilled

@@ -140,14 +140,15 @@ impl Conductor<'_> {
             }
             // The conductor itself publishes.
             World::Duplicate => {}
-            World::StateAway | World::LibraryAway | World::ShareAway => {
+            World::StateAway | World::LibraryAway | World::ResultsAway | World::ShareAway => {
                 let name = match world {
                     World::StateAway => self.ground.state().dir().to_owned(),
                     World::LibraryAway => self.ground.library(),
+                    World::ResultsAway => self.ground.output(),
                     _ => self.ground.share(),
                 };
                 fs::rename(&name, away(&name)).with_context(|| format!("take {} away", name.display()))?;
-                if world == World::ShareAway {
+                if leaves_mount_point(world) {
                     fs::create_dir(&name)?;
                 }
                 let until = now + Duration::from_millis(1000 + (chance >> 20) % 1500);
@@ -199,7 +200,7 @@ impl Conductor<'_> {
     }
 
     fn bring_back(&mut self, world: World, name: &PathBuf) -> Result<()> {
-        if world == World::ShareAway {
+        if leaves_mount_point(world) {
             let written: Vec<String> = walk(name);
             if !written.is_empty() {
                 let what = written.join(", ");
@@ -214,6 +215,11 @@ impl Conductor<'_> {
         }
         fs::rename(away(name), name).with_context(|| format!("bring {} back", name.display()))
     }
+}
+
+/// Whether an empty folder is in the place of what is away.
+fn leaves_mount_point(world: World) -> bool {
+    matches!(world, World::ResultsAway | World::ShareAway)
 }
 
 fn away(name: &std::path::Path) -> PathBuf {

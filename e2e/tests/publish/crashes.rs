@@ -1,5 +1,7 @@
 //! An attempt that is cut off between any two steps is repaired by the next one.
 
+use consumer::pipeline;
+
 use super::*;
 
 const WAYS: [Option<ReplaceMethod>; 4] =
@@ -56,6 +58,16 @@ fn a_step_that_fails_leaves_all_as_it_was() {
         assert_eq!(error.code, common::job::FailureCode::ShareIo, "{what}: {error}");
         case.untouched(&what);
     }
+}
+
+#[test]
+fn a_film_that_is_given_up_has_its_name_again() {
+    let (case, books) = (Case::new(Some(ReplaceMethod::Move)), Arc::new(Books::default()));
+    assert!(case.attempt(case.task(1), Step::Trashed, Fate::Dies, &books).is_none());
+    assert!(!case.source.exists(), "the worker died while the film had no name");
+    let (task, repaired) = next(&case, &books);
+    tokio::runtime::Runtime::new().unwrap().block_on(pipeline::take_back(&task, repaired)).unwrap();
+    case.untouched("taken back");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::job::FailureCode;
 use common::process::{ExitReport, Outcome, Progress as Count, Stdout, Supervision, run};
-use common::share::{FileError, make_folders};
+use common::share::FileError;
 use dovi::film::FilmIndex;
 use dovi::matroska::Track;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub async fn mux(
 ) -> Result<MuxedFilm, StageError> {
     let mkvmerge = context.tools.mkvmerge().await?;
     let partial = Partial::at(partial_name(&task.target, &task.token));
+    task.publishing.folders.make(Stage::Mux, partial.path().parent().unwrap_or(Path::new("/")))?;
     let prepared = prepare(task, index, plan, video, workspace, partial.path(), &mkvmerge.path);
     let (mux, option_file) = prepared.map_err(|e| StageError::file(Stage::Mux, e))?;
     let command = mux.command(&option_file);
@@ -78,7 +79,7 @@ async fn watch_growth(path: PathBuf, count: Count) {
     }
 }
 
-/// Makes the result's folder and all files mkvmerge is told of.
+/// Makes all files mkvmerge is told of.
 fn prepare(
     task: &FilmTask,
     index: &FilmIndex,
@@ -88,16 +89,10 @@ fn prepare(
     partial: &Path,
     mkvmerge: &Path,
 ) -> Result<(Mux, PathBuf), FileError> {
-    let folder = partial.parent().unwrap_or(Path::new("/"));
-    make_folders(folder)?;
     let link = |name: &str, to: &Path| workspace.link(name, to).map_err(|e| FileError::new("link to", to, e));
     // JSON takes only UTF-8: a name of other bytes gets a plain one in scratch.
     let source =
         if Mux::plain(&task.source) { task.source.clone() } else { link("source.mkv", &task.source)? };
-    let output = match partial.file_name() {
-        Some(name) if !Mux::plain(partial) => link("target", folder)?.join(name),
-        _ => partial.to_owned(),
-    };
     let timing = match &plan.clock {
         _ if video.has_times() => Timing::Kept,
         Clock::Constant { num, den, start_ms } => {
@@ -112,7 +107,8 @@ fn prepare(
     let track = &index.header.tracks[index.video.track_id];
     let mux = Mux {
         mkvmerge: mkvmerge.to_owned(),
-        output,
+        folder: partial.parent().unwrap_or(Path::new("/")).to_owned(),
+        output: partial.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         video: VideoTrack {
             file: video.path.clone(),
             name: track.name.clone(),

@@ -91,8 +91,11 @@ pub struct VideoTrack {
 pub struct Mux {
     /// The mkvmerge to run.
     pub mkvmerge: PathBuf,
-    /// The file to write, absolute.
-    pub output: PathBuf,
+    /// The folder to write in. mkvmerge runs there and is told a bare name: it makes folders that are missing (measured), also in
+    /// the empty mount point of a share that just went away.
+    pub folder: PathBuf,
+    /// The file to write there.
+    pub output: String,
     /// The new track.
     pub video: VideoTrack,
     /// The film everything else comes from, absolute.
@@ -113,7 +116,7 @@ impl Mux {
         let text = |p: &Path| p.to_string_lossy().into_owned();
         let mut o: Vec<String> = Vec::new();
         let mut put = |flag: &str, value: String| o.extend([flag.to_owned(), value]);
-        put("--output", text(&self.output));
+        put("--output", self.output.clone());
         if let Some(name) = &v.name {
             put("--track-name", format!("0:{name}"));
         }
@@ -178,6 +181,7 @@ impl Mux {
             .arg2("--ui-language", "en_US")
             .arg("--gui-mode")
             .arg(at)
+            .cwd(&self.folder)
             .env("LC_ALL", "C.UTF-8")
     }
 }
@@ -218,7 +222,8 @@ mod tests {
     fn mux() -> Mux {
         Mux {
             mkvmerge: "mkvmerge".into(),
-            output: "/out/.@Film \"x\".mkv.abc.partial".into(),
+            folder: "/out".into(),
+            output: ".@Film \"x\".mkv.abc.partial".into(),
             video: VideoTrack {
                 file: "/s/video.hevc".into(),
                 name: Some("Main: 4K".into()),
@@ -254,7 +259,7 @@ mod tests {
     fn the_option_file_is_exactly_this() {
         assert_eq!(
             mux().options().join(" "),
-            "--output /out/.@Film \"x\".mkv.abc.partial --track-name 0:Main: 4K --language 0:en-GB \
+            "--output .@Film \"x\".mkv.abc.partial --track-name 0:Main: 4K --language 0:en-GB \
              --default-track-flag 0:yes --forced-display-flag 0:no --track-enabled-flag 0:yes \
              --original-flag 0:yes --display-dimensions 0:3840x2160 --cropping 0:0,276,0,276 --tags 0:/s/tags.xml \
              --colour-matrix-coefficients 0:9 --colour-range 0:1 --colour-transfer-characteristics 0:16 \
@@ -265,7 +270,7 @@ mod tests {
         );
         assert_eq!(
             mux().command(Path::new("/s/mux.json")).to_string(),
-            "LC_ALL=C.UTF-8 mkvmerge --ui-language en_US --gui-mode @/s/mux.json"
+            "cd /out && LC_ALL=C.UTF-8 mkvmerge --ui-language en_US --gui-mode @/s/mux.json"
         );
     }
 

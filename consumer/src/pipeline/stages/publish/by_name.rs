@@ -31,6 +31,7 @@ pub async fn publish(
 
 fn named(task: &FilmTask, film: VerifiedFilm, ledger: &dyn Ledger) -> Result<Certificate, StageError> {
     let (partial, mut certificate, payload) = film.into_parts();
+    task.publishing.folders.check(Stage::Publish)?;
     let source = source_unchanged(task, Stage::Publish)?;
     certificate.notices.extend(dress(partial.path(), task, source)?);
     let made =

@@ -153,6 +153,8 @@ impl Cleared {
     /// The share is gone or fails.
     pub fn take(share: &ShareState, job: JobId, done: &[JobId]) -> Result<Self, Failure> {
         let mut cleared = Self { files: Vec::new(), had_failed: false };
+        // Whoever queues a film wants it: an old cancel must not stop it.
+        share.forget_cancel(job)?;
         let own = [(Folder::Failed, job)];
         for (folder, id) in own.into_iter().chain(done.iter().map(|id| (Folder::Done, *id))) {
             // A file that holds nonsense is not worth restoring, but must go all the same.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::broker::Notice;
-use common::config::WorkerConfig;
+use common::config::{Closed, Schedule, WorkerConfig};
 use common::job::{FailureCode, JobId};
 use common::share::{Cancel, Command, Order, Orders, Pause, PauseCause, ShareError};
 use tokio::sync::watch;
@@ -19,6 +19,8 @@ use crate::pipeline::Stop;
 /// What this worker was told. Touches neither share nor broker.
 #[derive(Debug)]
 pub(super) struct Steering {
+    /// `None`: always open. A configuration with a week that cannot be read was refused before.
+    schedule: Option<Schedule>,
     told: Mutex<Told>,
     pause: watch::Sender<Option<Pause>>,
     drain: CancellationToken,
@@ -44,8 +46,9 @@ pub(super) struct News {
 }
 
 impl Steering {
-    pub(super) fn new(_config: &WorkerConfig) -> Self {
+    pub(super) fn new(config: &WorkerConfig) -> Self {
         Self {
+            schedule: config.schedule().ok(),
             told: Mutex::default(),
             pause: watch::Sender::default(),
             drain: CancellationToken::new(),
@@ -84,6 +87,11 @@ impl Steering {
         News { order: Some(order.id.clone()), pause: self.decide(&told, now) }
     }
 
+    /// Time has passed, and nothing else is known.
+    fn tick(&self, now: jiff::Timestamp) -> News {
+        News { order: None, pause: self.decide(&self.told(), now) }
+    }
+
     /// Ends, if this process is meant.
     fn is_obeyed(&self, order: &Order, origin: &str) -> bool {
         if !order.origins.iter().any(|o| o == origin) {
@@ -101,15 +109,29 @@ impl Steering {
     }
 
     /// Whether and why it takes no films now. `Some` if that changed.
-    fn decide(&self, told: &Told, _now: jiff::Timestamp) -> Option<Option<Pause>> {
+    fn decide(&self, told: &Told, now: jiff::Timestamp) -> Option<Option<Pause>> {
         let by_order =
             told.standing.as_ref().filter(|o| matches!(o.command, Command::Pause | Command::Freeze));
-        let pause = by_order.map(|o| Pause {
-            cause: PauseCause::Order,
-            frozen: o.command == Command::Freeze,
-            until: None,
-            by: (!o.by.is_empty()).then(|| o.by.clone()),
+        let closed = self.schedule.as_ref().and_then(|s| s.closed(now));
+        let by_clock = closed.map(|(cause, frozen)| Pause {
+            cause: match cause {
+                Closed::Hours => PauseCause::Hours,
+                Closed::Quiet => PauseCause::Quiet,
+            },
+            frozen,
+            until: self.schedule.as_ref().and_then(|s| s.opens(now)),
+            by: None,
         });
+        // A person's word ends with another one; in its shade the clock still decides whether films stand still.
+        let pause = match by_order {
+            Some(o) => Some(Pause {
+                cause: PauseCause::Order,
+                frozen: o.command == Command::Freeze || by_clock.is_some_and(|p| p.frozen),
+                until: None,
+                by: (!o.by.is_empty()).then(|| o.by.clone()),
+            }),
+            None => by_clock,
+        };
         let frozen = pause.as_ref().is_some_and(|p| p.frozen);
         told.films.values().for_each(|film| film.freeze(frozen));
         let changed = self.pause.send_if_modified(|old| {
@@ -138,6 +160,20 @@ impl Steering {
         if let Some(film) = self.told().films.get(&cancel.job) {
             tracing::info!(job = %cancel.job, by = cancel.by, "told to drop this film");
             film.stop(FailureCode::Cancelled);
+        }
+    }
+
+    /// For people, with the time on the worker's wall.
+    fn words(&self, pause: &Pause) -> String {
+        let by = pause.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let until = pause.until.zip(self.schedule.as_ref());
+        let until = until.map(|(at, s)| format!(" until {}", s.wall(at))).unwrap_or_default();
+        match (pause.cause, pause.frozen) {
+            (PauseCause::Hours, false) => format!("outside of its working hours{until}"),
+            (PauseCause::Hours, true) => format!("standing still, outside of its working hours{until}"),
+            (PauseCause::Quiet, _) => format!("standing still, within its quiet hours{until}"),
+            (_, true) => format!("standing still, told so{by}"),
+            (_, false) => format!("paused{by}"),
         }
     }
 
@@ -175,7 +211,11 @@ impl Worker {
             Ok::<_, ShareError>((orders, cancelled))
         });
         let (orders, cancelled) = match read.await {
-            Ok(read) => read?,
+            Ok(Ok(read)) => read,
+            Ok(Err(e)) => {
+                self.tell_news(self.steering.tick(jiff::Timestamp::now()));
+                return Err(e);
+            }
             Err(e) => {
                 tracing::error!(error = %e, "reading the orders");
                 return Ok(());
@@ -205,7 +245,7 @@ impl Worker {
                 self.tell_state("resumed", None);
             }
             Some(Some(pause)) => {
-                let why = words(&pause);
+                let why = self.steering.words(&pause);
                 tracing::info!("{why}: taking no films");
                 self.presence.paused(Some((pause, why)));
                 self.tell_state("paused", None);
@@ -250,7 +290,11 @@ impl Worker {
 
     /// So soon it must look again.
     pub fn next_look(&self) -> Duration {
-        self.config.worker.beat()
+        let now = jiff::Timestamp::now();
+        let change = self.steering.schedule.as_ref().and_then(|s| s.changes(now));
+        // A moment later, so that it has changed by then.
+        let until = change.map(|at| at.duration_since(now).unsigned_abs() + Duration::from_millis(5));
+        self.config.worker.beat().min(until.unwrap_or(Duration::MAX))
     }
 
     /// Takes the order to end away that this process obeyed.
@@ -263,11 +307,6 @@ impl Worker {
             tracing::debug!(error = %e, "the order to end stays on the share");
         }
     }
-}
-
-fn words(pause: &Pause) -> String {
-    let by = pause.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    if pause.frozen { format!("frozen{by}") } else { format!("paused{by}") }
 }
 
 #[cfg(test)]
@@ -313,6 +352,34 @@ mod tests {
         assert_eq!(paused(&s), Some(true));
         s.learn(&share(&order(10, Command::Run)), "", NOW);
         assert_eq!(paused(&s), None);
+    }
+
+    #[test]
+    fn the_clock_and_a_person_together() {
+        let set = [
+            ("worker.hours", "22:00-08:00"),
+            ("worker.quiet", "02:00-03:00; Sun 12:00-13:00"),
+            ("worker.timezone", "UTC"),
+        ];
+        let set = set.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+        let s = Steering::new(&load(None, &set).unwrap().config.worker);
+        // 2026-03-04 is a Wednesday.
+        let at = |time: &str| format!("2026-03-04T{time}:00Z").parse().unwrap();
+        let told = |time: &str, orders: &Orders| {
+            s.learn(orders, "", at(time));
+            s.pause.borrow().as_ref().map(|p| s.words(p))
+        };
+        let none = Orders::default();
+        assert_eq!(told("12:00", &none).unwrap(), "outside of its working hours until Wed 22:00");
+        assert_eq!(told("23:00", &none), None);
+        assert_eq!(told("02:30", &none).unwrap(), "standing still, within its quiet hours until Wed 03:00");
+        let pause = share(&Order { by: "anna@nas".into(), ..order(1, Command::Pause) });
+        assert_eq!(told("23:00", &pause).unwrap(), "paused by anna@nas");
+        assert_eq!(told("02:30", &pause).unwrap(), "standing still, told so by anna@nas");
+        let run = share(&order(2, Command::Run));
+        assert_eq!(told("12:00", &run).unwrap(), "outside of its working hours until Wed 22:00");
+        // The share is gone, and the clock goes on.
+        assert_eq!(s.tick(at("22:00")).pause, Some(None));
     }
 
     #[test]

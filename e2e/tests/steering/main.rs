@@ -28,6 +28,7 @@ fn workers_do_what_people_say() {
     };
     cancels::a_film_in_work_and_one_that_waits_are_dropped(&fleet("cancel"));
     pauses::a_film_stands_still_and_goes_on(&fleet("freeze"));
+    pauses::hours_are_kept(&fleet("hours"));
     pauses::a_worker_ends_after_its_film(&fleet("drain"));
     let last = fleet("pause");
     pauses::a_pause_outlives_worker_and_broker(&last, &mut broker);

@@ -41,6 +41,35 @@ pub fn a_film_stands_still_and_goes_on(fleet: &Fleet) {
     assert!(entries.iter().all(|e| e.run == lease.token), "it was begun once: {entries:?}");
 }
 
+pub fn hours_are_kept(fleet: &Fleet) {
+    let job = fleet.film(&mel("film"), "ultrafast");
+    fleet.publish(&job);
+    // Two hours from now on, for an hour.
+    let day = 24 * 60;
+    let now = minutes_of_the_day();
+    let wall = |m: i64| format!("{:02}:{:02}", m.rem_euclid(day) / 60, m.rem_euclid(day) % 60);
+    let hours = format!("worker.hours={}-{}", wall(now + 120), wall(now + 180));
+    let worker = fleet.worker("w", &["--set", &hours, "--set", "worker.timezone=UTC"]);
+    let seen = until_seen(fleet, "w", "the pause", |w| w.state == WorkerState::Paused);
+    let pause = seen.pause.unwrap();
+    assert_eq!((pause.cause, pause.frozen, pause.by), (PauseCause::Hours, false, None));
+    assert!(seen.why.unwrap().ends_with(&wall(now + 120)), "{:?}", pause.until);
+    let (exit, text) = says(fleet, &["resume", "w"]);
+    assert!(
+        exit == 0 && text.contains("takes no films by its own settings: outside of its"),
+        "{exit}: {text}"
+    );
+    assert_eq!((fleet.depths().films.ready, fleet.depths().films.consumers), (1, 0));
+    worker.signal("TERM");
+    assert_eq!(worker.ends(SOON), 0);
+}
+
+/// Minutes since midnight, UTC.
+fn minutes_of_the_day() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    (now.as_secs() / 60 % (24 * 60)).cast_signed()
+}
+
 pub fn a_worker_ends_after_its_film(fleet: &Fleet) {
     let (exit, text) = says(fleet, &["drain", "w"]);
     assert!(exit == 1 && text.contains("no worker is called w; no worker is there now"), "{exit}: {text}");

@@ -159,6 +159,18 @@ Examples:
   dovi-producer cancel 3fa1
   dovi-producer cancel 'films:Some Film (2019)/film.mkv'")]
     Cancel(CancelArgs),
+    /// Have films taken before all others
+    #[command(after_help = "\
+JOB is as for `cancel`. The next worker that is free takes it; films in work are not stopped for it. Several go in
+the order in which they were named. Works on every RabbitMQ from 3.10 on: such a film gets a second message in a
+queue of its own (dovi.films.first), and whoever meets its first one later finds the film done.
+
+Exit code 1 if a film is not waiting, for example since a worker has it already.
+
+Examples:
+  dovi-producer priority 3fa1
+  dovi-producer priority /mnt/nas/films/Series")]
+    Priority(PriorityArgs),
     /// Tell what a file is, with the evidence; needs no configuration, queues nothing
     #[command(after_help = "\
 Reads some places of the file, which takes well under a second. --full reads
@@ -344,6 +356,17 @@ pub struct DrainArgs {
 /// `cancel`
 #[derive(Debug, Args)]
 pub struct CancelArgs {
+    /// Job ids, their first digits, or files or folders of the library
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `priority`
+#[derive(Debug, Args)]
+pub struct PriorityArgs {
     /// Job ids, their first digits, or files or folders of the library
     #[arg(required = true, value_name = "JOB")]
     pub jobs: Vec<String>,

@@ -49,7 +49,9 @@ impl Submitter {
     /// The broker cannot be used.
     pub async fn connect(config: &Config, share: &ShareState, first: bool) -> Result<Self, Failure> {
         let options = broker_options(config)?;
-        match topology::missing(&options).await {
+        let missing = topology::missing(&options).await;
+        let needed = |names: Vec<&'static str>| names.into_iter().filter(|name| topology::is_needed(name));
+        match missing.map(|names| needed(names).collect::<Vec<_>>()) {
             Ok(missing) if missing.is_empty() => {}
             Ok(_) if first => {
                 topology::declare(&options).await?;

@@ -8,8 +8,8 @@ use super::fleet::{ENCODED, Fleet, SOON, mel, until};
 use super::person::{Process, encoder_of, says, until_seen};
 
 pub fn a_film_stands_still_and_goes_on(fleet: &Fleet) {
-    let spec = mel("film").frames(480);
-    let job = fleet.film(&spec, "slow");
+    let spec = mel("film").frames(240);
+    let job = fleet.film(&spec, "slower");
     fleet.publish(&job);
     let worker = fleet.worker("w", &["--idle-exit", "3", "--set", "worker.stall_s=3"]);
     let lease = wait::until_some(ENCODED, "the encode", || fleet.encoding(&job))
@@ -85,7 +85,7 @@ pub fn a_worker_ends_after_its_film(fleet: &Fleet) {
     fleet.proven(&spec, &job);
 
     // The next one of that name is another process, and takes films; where one stands still, to end is to give it back.
-    let next = mel("next").frames(480);
+    let next = mel("next").frames(240);
     let job = fleet.film(&next, "veryslow");
     fleet.publish(&job);
     let worker = fleet.worker("w", &[]);

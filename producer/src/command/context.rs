@@ -63,6 +63,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failu
         Command::Resume(args) => steer::resume(&args, context).await,
         Command::Drain(args) => steer::drain(&args, context).await,
         Command::Cancel(args) => steer::cancel(&args, context).await,
+        Command::Priority(args) => steer::priority(&args, context).await,
         Command::Inspect(args) => inspect::run(&args, context).await,
         Command::Setup(args) => setup::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,

@@ -1,12 +1,14 @@
-//! `pause`, `resume`, `drain`, `cancel`: telling workers what to do, and saying who heard it.
+//! `pause`, `resume`, `drain`, `cancel`, `priority`: telling workers what to do, and saying who heard it.
 
 mod answers;
 mod cancel;
 mod jobs;
 mod orders;
+mod priority;
 
 pub(super) use cancel::cancel;
 pub(super) use orders::{drain, pause, resume};
+pub(super) use priority::priority;
 
 use common::share::Owner;
 

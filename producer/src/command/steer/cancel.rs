@@ -33,15 +33,7 @@ struct Line<'a> {
 pub(in crate::command) async fn cancel(args: &CancelArgs, context: &Context) -> Result<Exit, Failure> {
     let (config, share) = context.fleet()?;
     let book = Book::open(&config, &share)?;
-    let mut all: Vec<Meant> = Vec::new();
-    // All are looked up before anything is stopped.
-    for typed in &args.jobs {
-        for meant in book.find(typed)? {
-            if !all.contains(&meant) {
-                all.push(meant);
-            }
-        }
-    }
+    let all = book.find_all(&args.jobs)?;
     let options = broker_options(&config)?;
     let publisher = Publisher::new(options.clone());
     let work =

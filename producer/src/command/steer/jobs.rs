@@ -43,6 +43,19 @@ impl Book {
         Ok(Self { ledger, queued, share: share.clone(), roots: config.library.roots.clone() })
     }
 
+    /// All that were named, each once; nothing is done yet.
+    pub fn find_all(&self, typed: &[String]) -> Result<Vec<Meant>, Failure> {
+        let mut all: Vec<Meant> = Vec::new();
+        for typed in typed {
+            for meant in self.find(typed)? {
+                if !all.contains(&meant) {
+                    all.push(meant);
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// The films that `typed` names: the beginning of an id, or a place in the library.
     pub fn find(&self, typed: &str) -> Result<Vec<Meant>, Failure> {
         let is_id = !typed.is_empty() && typed.bytes().all(|b| b.is_ascii_hexdigit());

@@ -62,7 +62,7 @@ pub async fn run(
     }
     let ended = shutdown.intake.child_token();
     let chores = [
-        tokio::spawn(tidy(Janitor::new(&config), config.worker.janitor(), ended.clone())),
+        tokio::spawn(tidy(worker.clone(), Janitor::new(&config), config.worker.janitor(), ended.clone())),
         tokio::spawn({
             let (worker, intake) = (worker.clone(), shutdown.intake.clone());
             async move {
@@ -100,8 +100,10 @@ pub async fn run(
 }
 
 /// Clears away what dead workers left, now and `every` so often.
-async fn tidy(janitor: Janitor, every: Duration, ended: CancellationToken) {
+async fn tidy(worker: Arc<Worker>, janitor: Janitor, every: Duration, ended: CancellationToken) {
     while !ended.is_cancelled() {
+        // Nobody walks through the share in quiet hours.
+        worker.moves().await;
         let (janitor, stop) = (janitor.clone(), ended.clone());
         if let Err(e) = tokio::task::spawn_blocking(move || janitor.run(&stop)).await {
             tracing::error!(error = %e, "tidying up");

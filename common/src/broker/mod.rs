@@ -5,7 +5,7 @@
 //! | `topology` | every exchange, queue, key and argument, as one table |
 //! | `options`, `connection` | who connects where, and one connection with deadlines |
 //! | `publish` | confirmed publishing, one message at a time |
-//! | `session`, `delivery` | taking films: one at a time, each settled exactly once |
+//! | `session`, `delivery` | taking films: one at a time, those that go first before the others, each settled exactly once |
 //! | `failed` | looking at and moving dead letters without losing one |
 //! | `control` | orders to workers, which the share has too |
 //! | `events` | telemetry that may be lost |

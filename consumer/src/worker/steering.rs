@@ -278,6 +278,11 @@ impl Worker {
         let _ = self.steering.pause.subscribe().wait_for(|p| p.as_ref().is_some_and(|p| p.frozen)).await;
     }
 
+    /// Returns when it does not stand still; at once if it does not.
+    pub async fn moves(&self) {
+        let _ = self.steering.pause.subscribe().wait_for(|p| !p.as_ref().is_some_and(|p| p.frozen)).await;
+    }
+
     /// Cancelled by the order to end after the film in hand.
     pub fn drain(&self) -> &CancellationToken {
         &self.steering.drain

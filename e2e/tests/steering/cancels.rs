@@ -46,7 +46,7 @@ pub fn a_film_in_work_and_one_that_waits_are_dropped(fleet: &Fleet) {
     until(&worker, ENCODED, "the certificate", || fleet.certificate(&queued).is_some());
     fleet.proven(&waiting, &queued);
     let (exit, text) = says(fleet, &["cancel", &queued.id.to_string()]);
-    assert!(exit == 1 && text.contains("it is done already"), "{exit}: {text}");
+    assert!(exit == 1 && text.contains("films:waits.mkv  (it is done already)"), "{exit}: {text}");
     worker.signal("TERM");
     assert_eq!(worker.ends(SOON), 0);
 }

@@ -27,18 +27,11 @@ fn workers_do_what_people_say() {
         fleet.ready();
         fleet
     };
-    let begun = std::time::Instant::now();
-    let t = |what: &str| eprintln!("TIME {what} {:?}", begun.elapsed());
     cancels::a_film_in_work_and_one_that_waits_are_dropped(&fleet("cancel"));
-    t("cancel");
     pauses::a_film_stands_still_and_goes_on(&fleet("freeze"));
-    t("freeze");
     priority::the_named_film_comes_first(&fleet("first"));
-    t("first");
     pauses::hours_are_kept(&fleet("hours"));
-    t("hours");
     pauses::a_worker_ends_after_its_film(&fleet("drain"));
-    t("drain");
     let last = fleet("pause");
     pauses::a_pause_outlives_worker_and_broker(&last, &mut broker);
 }

@@ -113,3 +113,51 @@ pub(super) fn words(command: Command, info: &WorkerInfo) -> String {
         Command::Unknown => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::share::Pause;
+
+    use super::*;
+
+    fn info(state: WorkerState) -> WorkerInfo {
+        serde_json::from_value(serde_json::json!({
+            "v": 1, "name": "w", "host": "h", "pid": 1, "state": state, "since": "2026-01-01T00:00:00Z",
+            "started_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_worker_says_what_it_will_do() {
+        use WorkerState::{Busy, Idle, Paused};
+        for (command, state, text) in [
+            (Command::Pause, Busy, "finishes the film in hand, then pauses"),
+            (Command::Pause, Paused, "takes no films"),
+            (Command::Freeze, Paused, "stands still"),
+            (Command::Run, Idle, "takes films"),
+            (Command::Run, Busy, "goes on"),
+            (Command::Drain, Busy, "ends after the film in hand"),
+        ] {
+            assert_eq!(words(command, &info(state)), text);
+        }
+        let mut closed = info(Paused);
+        closed.pause = Some(Pause { cause: PauseCause::Hours, frozen: false, until: None, by: None });
+        closed.why = Some("outside of its working hours until Mon 22:00".into());
+        assert!(words(Command::Run, &closed).ends_with("outside of its working hours until Mon 22:00"));
+    }
+
+    #[test]
+    fn the_exit_code_says_whether_everybody_heard() {
+        let seen = |info| SeenWorker { info, quiet: std::time::Duration::ZERO };
+        let worker = seen(info(WorkerState::Idle));
+        let end = |heard: u32, silent: u32| {
+            let mut answers = Answers::new(Command::Pause, Output::new(true));
+            answers.asked(Some(true));
+            (0..heard).for_each(|_| answers.heard(&worker, "x").unwrap());
+            (0..silent).for_each(|_| answers.silent(&worker, "x").unwrap());
+            answers.end().unwrap()
+        };
+        assert_eq!([end(2, 0), end(1, 1), end(0, 1)], [Exit::Ok, Exit::Some, Exit::Some]);
+    }
+}

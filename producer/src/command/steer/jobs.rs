@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use common::config::Config;
-use common::job::{FailureReport, JobId, JobMessage, LibraryPath};
+use common::job::{Certificate, FailureReport, JobId, JobMessage, LibraryPath};
 use common::share::{Folder, JobState, ShareState};
 
 use crate::exit::Failure;
@@ -17,12 +17,14 @@ pub(super) struct Meant {
     pub id: JobId,
     /// Its message, where the share has it.
     pub job: Option<JobMessage>,
+    /// Its library path, as far as the share has it.
+    film: Option<String>,
 }
 
 impl Meant {
     /// For people.
     pub fn film(&self) -> String {
-        self.job.as_ref().map_or_else(|| "(not known)".into(), |j| j.film.to_string())
+        self.film.clone().unwrap_or_else(|| "(not known)".into())
     }
 }
 
@@ -90,7 +92,10 @@ impl Book {
         let queued = self.queued.iter().find(|job| job.id == id).cloned();
         let failed =
             || self.share.read::<FailureReport>(Folder::Failed, id).ok().flatten().and_then(|r| r.job);
-        Meant { id, job: queued.or_else(failed) }
+        let done = || self.share.read::<Certificate>(Folder::Done, id).ok().flatten().and_then(|c| c.film);
+        let job = queued.or_else(failed);
+        let film = job.as_ref().map(|j| j.film.to_string()).or_else(done);
+        Meant { id, job, film }
     }
 
     /// Root and place below it. A film that was deleted can still be named by its library path.
@@ -109,6 +114,76 @@ impl Book {
             Err(_) if is_id => Err(Failure::usage(format!("no film has an id that begins with {typed:?}"))
                 .hint("`dovi-producer status` and `failed list` show ids")),
             Err(e) => Err(e.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::load;
+    use common::job::Recipe;
+
+    use super::*;
+
+    fn books() -> (tempfile::TempDir, Book, Vec<JobMessage>) {
+        let dir = tempfile::tempdir().unwrap();
+        let share = ShareState::new(dir.path().join("state"));
+        share.init().unwrap();
+        let lib = dir.path().join("lib");
+        std::fs::create_dir_all(lib.join("Series")).unwrap();
+        let mut config = load(None, &vec![]).unwrap().config;
+        config.library.roots = [("films".to_owned(), lib.clone())].into();
+        let films = ["a.mkv", "Series/1.mkv", "Series/2.mkv", "Series of others/1.mkv"];
+        let jobs: Vec<JobMessage> = films
+            .iter()
+            .map(|film| {
+                let film = LibraryPath::new("films", Path::new(film)).unwrap();
+                JobMessage::new(film, 1, 1, Recipe::default(), "MEL".into())
+            })
+            .collect();
+        for job in &jobs {
+            share.write(Folder::Queued, job.id, job).unwrap();
+        }
+        // The others were deleted since.
+        std::fs::write(lib.join("a.mkv"), "x").unwrap();
+        let book = Book::open(&config, &share).unwrap();
+        (dir, book, jobs)
+    }
+
+    #[test]
+    fn films_are_found_by_id_path_and_folder_also_when_their_file_is_gone() {
+        let (dir, book, jobs) = books();
+        let find = |typed: &str| -> Vec<JobId> {
+            let mut ids: Vec<_> = book.find(typed).unwrap().into_iter().map(|m| m.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let sorted = |jobs: &[JobMessage]| {
+            let mut ids: Vec<_> = jobs.iter().map(|j| j.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        assert_eq!(find(&jobs[0].id.to_string()[..10]), [jobs[0].id]);
+        assert_eq!(find(&jobs[0].id.to_string().to_uppercase()), [jobs[0].id]);
+        assert_eq!(find("films:a.mkv"), [jobs[0].id]);
+        assert_eq!(find(dir.path().join("lib/a.mkv").to_str().unwrap()), [jobs[0].id]);
+        assert_eq!(find("films:Series"), sorted(&jobs[1..3]), "a folder is no beginning of a name");
+        assert_eq!(find(dir.path().join("lib").to_str().unwrap()), sorted(&jobs));
+        let typed = ["films:Series".to_owned(), "films:Series/1.mkv".to_owned()];
+        assert_eq!(book.find_all(&typed).unwrap().len(), 2, "each once");
+    }
+
+    #[test]
+    fn what_names_no_film_is_said_so() {
+        let (_dir, book, _) = books();
+        for (typed, words) in [
+            ("films:b.mkv", "no film at films:b.mkv is queued or in work"),
+            ("0000000000000000000000000000000000", "no film has an id that begins with"),
+            ("no/such/file.mkv", "there is no no/such/file.mkv"),
+            ("", "there is no "),
+        ] {
+            let failure = book.find(typed).unwrap_err();
+            assert!(failure.message.starts_with(words) && failure.hint.is_some(), "{typed}: {failure:?}");
         }
     }
 }

@@ -8,8 +8,8 @@ use super::fleet::{ENCODED, Fleet, SOON, mel, until};
 use super::person::{Process, encoder_of, says, until_seen};
 
 pub fn a_film_in_work_and_one_that_waits_are_dropped(fleet: &Fleet) {
-    let (running, waiting) = (mel("film").frames(240), mel("film").at("waits.mkv"));
-    let (in_work, queued) = (fleet.film(&running, "veryslow"), fleet.film(&waiting, "ultrafast"));
+    let (running, waiting) = (mel("film").frames(480), mel("film").at("waits.mkv"));
+    let (in_work, queued) = (fleet.film(&running, "slow"), fleet.film(&waiting, "ultrafast"));
     fleet.publish(&in_work);
     let worker = fleet.worker("w", &[]);
     let lease = wait::until_some(ENCODED, "the encode", || fleet.encoding(&in_work))

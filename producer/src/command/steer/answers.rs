@@ -97,10 +97,7 @@ pub(super) fn words(command: Command, info: &WorkerInfo) -> String {
         Command::Freeze => "stands still".into(),
         Command::Run => match (&info.pause, info.state) {
             (Some(pause), _) if matches!(pause.cause, PauseCause::Hours | PauseCause::Quiet) => {
-                format!(
-                    "heard it, but takes no films by its own settings: {}",
-                    safe(info.why.as_deref().unwrap_or(""))
-                )
+                format!("takes no films by its own settings: {}", safe(info.why.as_deref().unwrap_or("")))
             }
             (_, WorkerState::Ill) => {
                 format!("takes no films: {}", safe(info.why.as_deref().unwrap_or("it is ill")))
@@ -108,6 +105,9 @@ pub(super) fn words(command: Command, info: &WorkerInfo) -> String {
             _ if busy => "goes on".into(),
             _ => "takes films".into(),
         },
+        Command::Drain if info.pause.as_ref().is_some_and(|p| p.frozen) => {
+            "stands still, so it gives its film back and ends".into()
+        }
         Command::Drain => "ends after the film in hand".into(),
         Command::Leave => "gives its film back and ends".into(),
         Command::Unknown => String::new(),

@@ -299,7 +299,9 @@ impl Worker {
             }
         };
         let said = result.as_ref().map_or_else(|e| e.code.to_string(), |()| "done".into());
-        let end = self.entry(&token, attempt, Event::End { outcome: said });
+        let next = decide(&outcome, self.config.retry.max_attempts);
+        let wait_s = next.wait_s(self.config.broker.retry_delays_s);
+        let end = self.entry(&token, attempt, Event::End { outcome: said, wait_s });
         let journal = begun.journal;
         match blocking(move || journal.append(&end).and_then(|()| Ok(steps::reached(Step::Ended, &end.run)?)))
             .await
@@ -533,7 +535,7 @@ struct Begun {
 fn close_open_runs(journal: &Journal, entries: &[Entry], like: &Entry) -> Result<(), StageError> {
     let ended = |run: &str| entries.iter().any(|e| e.run == run && matches!(e.event, Event::End { .. }));
     for open in entries.iter().filter(|e| e.event == Event::Start && !ended(&e.run)) {
-        let event = Event::End { outcome: FailureCode::Poison.to_string() };
+        let event = Event::End { outcome: FailureCode::Poison.to_string(), wait_s: None };
         let end = Entry { run: open.run.clone(), attempt: open.attempt, event, ..like.clone() };
         journal.append(&end).map_err(|e| share_error(Stage::Preflight, e))?;
     }

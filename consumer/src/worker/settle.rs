@@ -34,6 +34,17 @@ pub enum Action {
     Bury,
 }
 
+impl Action {
+    /// Seconds until the film comes back to the queue; `None` if it does not, or comes back at once. `delays_s` is
+    /// `broker.retry_delays_s`.
+    pub fn wait_s(self, delays_s: [u32; 3]) -> Option<u64> {
+        match self {
+            Self::Retry(tier) | Self::GiveBack(Some(tier)) => Some(delays_s[tier as usize].into()),
+            Self::GiveBack(None) | Self::Ack | Self::Bury => None,
+        }
+    }
+}
+
 /// The decision. `max_attempts` is `retry.max_attempts`.
 pub fn decide(outcome: &Outcome, max_attempts: u32) -> Action {
     let report = match outcome {
@@ -153,5 +164,9 @@ mod tests {
     #[test]
     fn long_retries_wait_longest() {
         assert_eq!(decide(&failed(FailureCode::ShareIo, 7), 10), Action::Retry(Tier::Hour));
+        let wait = |action: Action| action.wait_s([60, 600, 3600]);
+        assert_eq!(Tier::ALL.map(|tier| wait(Action::Retry(tier))), [Some(60), Some(600), Some(3600)]);
+        assert_eq!(wait(Action::GiveBack(Some(Tier::Minute))), Some(60));
+        assert_eq!([Action::GiveBack(None), Action::Ack, Action::Bury].map(wait), [None; 3]);
     }
 }

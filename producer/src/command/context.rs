@@ -1,11 +1,13 @@
 //! What every command has at hand, and which file a command is in.
 
+use clap::CommandFactory;
 use common::config::{Config, Loaded};
+use common::manual;
 use common::share::ShareState;
 use tokio_util::sync::CancellationToken;
 
 use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status, steer};
-use crate::cli::{Command, Global};
+use crate::cli::{Cli, Command, Global};
 use crate::exit::{Exit, Failure};
 
 /// What every command has at hand.
@@ -68,5 +70,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failu
         Command::Setup(args) => setup::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(command) => config::run(&command, context),
+        Command::Completions { shell } => manual::print_completions(Cli::command(), shell),
+        Command::Man { dir } => manual::write_pages(Cli::command(), &dir),
     }
 }

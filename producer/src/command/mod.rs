@@ -12,6 +12,5 @@ mod setup;
 mod status;
 mod steer;
 mod survey;
-mod workers;
 
 pub use context::{Context, dispatch};

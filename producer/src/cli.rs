@@ -21,7 +21,7 @@ Examples:
   dovi-producer scan                        queue all that is new
   dovi-producer status --watch              how far is it
   dovi-producer failed list                 what could not be done, and why
-  dovi-producer pause --now                 all workers stand still, until resume";
+  dovi-producer pause --now                 all workers stand still";
 
 /// Finds Dolby Vision Profile 7 films and queues them for conversion to Profile 8.1.
 #[derive(Debug, Parser)]
@@ -138,10 +138,12 @@ Examples:
     Failed(FailedCommand),
     /// Let workers take no more films, until `resume`
     #[command(after_help = "\
-The film in hand is finished first. With --now it stands still at once: its programs use no processor time, and
-keep what they have done, until `resume` lets them go on. Without names it is for all workers, also for those that
-come later. It is written on the share, so that it outlives restarts of workers and of the broker; a worker whose
-machine is switched off while it stands still begins its film anew.
+The film in hand is finished first. With --now it stands still at once: its
+programs use no processor time, and keep what they have done, until `resume`
+lets them go on. Without names it is for all workers, also for those that come
+later. It is written on the share, so that it outlives restarts of workers and
+of the broker; a worker whose machine is switched off while it stands still
+begins its film anew.
 
 Says who heard it. Exit code 1 if nobody did, or not everybody.
 
@@ -151,8 +153,8 @@ Examples:
     Pause(PauseArgs),
     /// Let workers take films again
     #[command(after_help = "\
-The latest order counts: `pause` and then `resume vm1` lets vm1 alone go on. Working hours of a worker
-(worker.hours, worker.quiet) stay in force.
+The latest order counts: `pause` and then `resume vm1` lets vm1 alone go on.
+Working hours of a worker (worker.hours, worker.quiet) stay in force.
 
 Examples:
   dovi-producer resume
@@ -160,8 +162,9 @@ Examples:
     Resume(ResumeArgs),
     /// Let workers end after the film in hand
     #[command(after_help = "\
-The worker's exit code is 0, and its service is not started again by itself. With --now the film in hand is given
-back to the queue, uncounted, and the exit code is 4. So is that of a worker that stands still (`pause --now`).
+The worker's exit code is 0, and its service is not started again by itself.
+With --now the film in hand is given back to the queue, uncounted, and the exit
+code is 4. So is that of a worker that stands still (`pause --now`).
 
 Examples:
   dovi-producer drain vm2
@@ -169,11 +172,14 @@ Examples:
     Drain(DrainArgs),
     /// Drop films: stop those in work, and never begin those that are queued
     #[command(after_help = "\
-JOB is a job's id, its first digits, a library path such as films:Some Film/film.mkv, or a path of this machine; a
-folder is every queued film below it. A film that is dropped counts as given up, with the code `cancelled`:
-`failed list` shows it, `failed retry` queues it again. Nothing half done stays behind.
+JOB is a job's id, its first digits, a library path such as films:Some
+Film/film.mkv, or a path of this machine; a folder is every queued film below
+it. A film that is dropped counts as given up, with the code `cancelled`:
+`failed list` shows it, `failed retry` queues it again. Nothing half done stays
+behind.
 
-Exit code 1 if a film could not be dropped, for example since it is done, or since its worker does not answer.
+Exit code 1 if a film could not be dropped, for example since it is done, or
+since its worker does not answer.
 
 Examples:
   dovi-producer cancel 3fa1
@@ -181,9 +187,11 @@ Examples:
     Cancel(CancelArgs),
     /// Have films taken before all others
     #[command(after_help = "\
-JOB is as for `cancel`. The next worker that is free takes it; films in work are not stopped for it. Several go in
-the order in which they were named. Works on every RabbitMQ from 3.10 on: such a film gets a second message in a
-queue of its own (dovi.films.first), and whoever meets its first one later finds the film done.
+JOB is as for `cancel`. The next worker that is free takes it; films in work are
+not stopped for it. Several go in the order in which they were named. Works on
+every RabbitMQ from 3.10 on: such a film gets a second message in a queue of its
+own (dovi.films.first), and whoever meets its first one later finds the film
+done.
 
 Exit code 1 if a film is not waiting, for example since a worker has it already.
 

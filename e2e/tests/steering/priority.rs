@@ -11,7 +11,7 @@ pub fn the_named_film_comes_first(fleet: &Fleet) {
     assert_eq!(exit, 0, "{text}");
     assert!(text.contains("first") && text.contains("No worker waits for films now"), "{text}");
     let status = fleet.producer(&["status"]);
-    assert!(status.contains("3 waiting (1 of them first)"), "{status}");
+    assert!(status.contains("3 waiting (1 first)"), "{status}");
 
     let worker = fleet.worker("w", &["--idle-exit", "3"]);
     assert_eq!(worker.ends(ENCODED), 0);

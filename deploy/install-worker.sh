@@ -10,7 +10,7 @@ umask 022
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 here=$(cd "$(dirname "$0")" && pwd)
-readonly etc=/etc/dovi-fleet var=/var/lib/dovi-fleet bin=/usr/local/bin/dovi-consumer units=/etc/systemd/system
+readonly etc=/etc/dovi-fleet var=/var/lib/dovi-fleet bin=/usr/local/bin/dovi-consumer units=/etc/systemd/system man=/usr/local/share/man/man1 complete=/usr/local/share/bash-completion/completions
 readonly unit=dovi-consumer.service config=$etc/config.toml record=$etc/worker.install
 readonly drop_in=$units/$unit.d/10-install.conf broker_secret=$etc/password share_secret=$etc/share.credentials
 
@@ -263,7 +263,7 @@ build() {
   (cd "$1" && "${as[@]}" cargo build --release --locked -p consumer </dev/null)
 }
 # By rename: a running program cannot be written to.
-place() { install -m 755 "$1" "$bin.new" && mv -f "$bin.new" "$bin"; }
+place() { install -m 755 "$1" "$bin.new" && mv -f "$bin.new" "$bin" && "$bin" man "$man" && install -d "$complete" && "$bin" completions bash >"$complete/dovi-consumer"; }
 
 # ---- user
 service_user() {
@@ -575,7 +575,7 @@ uninstall_all() {
     [[ -n $dry || ! -d $units/$unit.d ]] || rmdir --ignore-fail-on-non-empty "$units/$unit.d"
   fi
   old_share_units
-  [[ ! -e $bin ]] || change program "remove $bin" rm -f "$bin"
+  [[ ! -e $bin ]] || change program "remove $bin" rm -f "$bin" "$complete/dovi-consumer" "$man"/dovi-consumer{,-*}.1
   [[ -n $dry ]] || ! running || systemctl daemon-reload
   if [[ -n $purge ]]; then
     if [[ -n ${is[made_scratch]} && -d ${is[made_scratch]} && ${is[made_scratch]} != "$var"/* ]]; then

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 /// A text that cannot move the cursor, change colours or turn the reading direction of the terminal: such characters
 /// come out as `\u{1b}`. File names may hold any of them.
 pub fn safe(text: &str) -> String {
@@ -72,20 +74,57 @@ pub fn nits(n: f64) -> String {
     if n >= 10.0 { format!("{n:.0} nits") } else { format!("{n:.2} nits") }
 }
 
-/// At most `width` characters: the middle goes, since both ends of a path tell films apart.
+/// Columns that a text takes in a terminal: two for most of East Asia's characters and for emoji, none for combining marks.
+pub fn columns(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// At most `width` columns: the middle goes, since both ends of a path tell films apart.
 pub fn cut(text: &str, width: usize) -> String {
-    let n = text.chars().count();
-    if n <= width {
+    without_middle(text, width, width.saturating_sub(1) / 2)
+}
+
+/// The same, but only a quarter of what stays is the end: for titles, which say most in their beginning.
+pub fn cut_late(text: &str, width: usize) -> String {
+    without_middle(text, width, width.saturating_sub(1) * 3 / 4)
+}
+
+fn without_middle(text: &str, width: usize, head: usize) -> String {
+    if columns(text) <= width {
         return text.to_owned();
     }
     if width <= 1 {
-        return text.chars().take(width).collect();
+        return begin(text, width).to_owned();
     }
-    let head = (width - 1) / 2;
-    let tail = width - 1 - head;
-    let first: String = text.chars().take(head).collect();
-    let last: String = text.chars().skip(n - tail).collect();
-    format!("{first}…{last}")
+    format!("{}…{}", begin(text, head), end(text, width - 1 - head))
+}
+
+/// The same, but the end goes: for sentences.
+pub fn clip(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    format!("{}{}", begin(text, width.saturating_sub(1)).trim_end(), if width > 0 { "…" } else { "" })
+}
+
+/// Fills up with blanks to `width` columns, which `{:<}` does not: it counts characters.
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
+/// The longest beginning of at most `width` columns.
+fn begin(text: &str, width: usize) -> &str {
+    // A sequence of characters may be narrower than its parts, so each beginning is measured as a whole.
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let fits = ends.take_while(|end| columns(&text[..*end]) <= width).last();
+    &text[..fits.unwrap_or(0)]
+}
+
+/// The longest end of at most `width` columns.
+fn end(text: &str, width: usize) -> &str {
+    let begins = text.char_indices().rev().map(|(at, _)| at);
+    let fits = begins.take_while(|at| columns(&text[*at..]) <= width).last();
+    &text[fits.unwrap_or(text.len())..]
 }
 
 #[cfg(test)]
@@ -113,7 +152,22 @@ mod tests {
     #[test]
     fn long_names_lose_their_middle() {
         assert_eq!(cut("films:Some Film/film.mkv", 11), "films…m.mkv");
-        assert_eq!(cut("東京東京東京", 3), "東…京");
         assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(
+            (clip("a sentence that is long", 11), clip("short", 11)),
+            ("a sentence…".into(), "short".into())
+        );
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!((columns("東京"), columns("e\u{301}"), columns("🎬")), (4, 1, 2));
+        assert_eq!(cut("東京東京東京", 5), "東…京");
+        assert_eq!(cut("東京東京東京", 6), "東…京");
+        assert_eq!(pad("東京", 6), "東京  ");
+        for width in 0..20 {
+            let text = "films:東京物語 (1953)/東京物語 🎬.mkv";
+            assert!(columns(&cut(text, width)) <= width && columns(&clip(text, width)) <= width, "{width}");
+        }
     }
 }

@@ -123,7 +123,7 @@ fn starts_without_an_end_are_crashes_and_a_torn_line_hides_nothing() {
     let (_dir, share) = share();
     let journal = Journal::open(&share, job(1)).unwrap();
     assert_eq!(journal.crashes().unwrap(), Crashes::default());
-    let end = || Event::End { outcome: "lease.lost".into() };
+    let end = || Event::End { outcome: "lease.lost".into(), wait_s: None };
     journal.append(&entry("a", "w1", Event::Start)).unwrap();
     journal.append(&entry("a", "w1", end())).unwrap();
     journal.append(&entry("b", "w1", Event::Start)).unwrap();

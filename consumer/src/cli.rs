@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use common::config::Decode;
+use common::manual::Shell;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -16,7 +17,7 @@ Exit codes:
 
 Examples:
   dovi-consumer doctor                      can this machine do the work?
-  dovi-consumer run                         take films from the queue until stopped
+  dovi-consumer run                         take films from the queue
   dovi-consumer convert film.mkv            one film, here and now, no queue
   dovi-consumer verify film.mkv result.mkv  is the result what it should be?";
 
@@ -58,42 +59,91 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 pub enum Command {
     /// Take films from the queue, one at a time, until stopped
     #[command(after_help = "\
-Waits for the broker and the share for ever. A film is acknowledged only after its result is published and its
-certificate written. Losing the broker does not stop a running film.
+Waits for the broker and the share for ever. A film is acknowledged only after
+its result is published and its certificate written. Losing the broker does not
+stop a running film.
 
-The first SIGTERM or Ctrl-C takes no more films and finishes the one in hand; the second stops it too, and the film
-goes back to the queue without counting as a try. With --drain now the first one does that already. Exit code 0 says that
+The first SIGTERM or Ctrl-C takes no more films and finishes the one in hand;
+the second stops it too, and the film goes back to the queue without counting as
+a try. With --drain now the first one does that already. Exit code 0 says that
 every film in hand was finished, 4 that one was stopped and given back.
 
-A worker that finds itself ill (a program broken or missing, a disk full, the share gone) takes no films, says why in its
-log and in `dovi-producer status`, and goes on by itself when the cause is gone.
+A worker that finds itself ill (a program broken or missing, a disk full, the
+share gone) takes no films, says why in its log and in `dovi-producer status`,
+and goes on by itself when the cause is gone.
 
-Several may run on one machine; each takes its own film.")]
+Several may run on one machine; each takes its own film.
+
+Examples:
+  dovi-consumer run
+  dovi-consumer run --slots 2               two films at a time
+  dovi-consumer run --once                  one film, to try it
+  dovi-consumer run --idle-exit 600         end when nothing came for 10 minutes")]
     Run(RunArgs),
     /// Convert films here and now, without broker and share
     #[command(after_help = "\
-Runs the same steps as a worker: read everything, encode or copy, put together, verify, publish. The original is
-never written to, and a file that exists is never overwritten. Beside each result lies its certificate
+Runs the same steps as a worker: read everything, encode or copy, put together,
+verify, publish. The original is never written to, and a file that exists is
+never overwritten. Beside each result lies its certificate
 (<result>.certificate.json).
 
-Needs no configuration; settings of a configuration that is there apply, and the options here go before them.
+Needs no configuration; settings of a configuration that is there apply, and the
+options here go before them.
 
 Examples:
-  dovi-consumer convert film.mkv                      writes 'film [DV8].mkv' beside it
-  dovi-consumer convert --mode copy film.mkv -o out/  keeps every bit of the picture
+  dovi-consumer convert film.mkv            writes 'film [DV8].mkv' beside it
+  dovi-consumer convert --mode copy film.mkv -o out/
   dovi-consumer convert --crf 20 --preset slower *.mkv -o /mnt/results")]
     Convert(ConvertArgs),
     /// Prove that RESULT is SOURCE in Profile 8.1; works for results of any program
     #[command(after_help = "\
-Reads both files whole. Every check is printed with what was found; exit code 1 if one does not hold.")]
+Reads both files whole. Every check is printed with what was found; exit code 1
+if one does not hold.
+
+Examples:
+  dovi-consumer verify film.mkv 'film [DV8].mkv'
+  dovi-consumer verify --decode full film.mkv result.mkv
+  dovi-consumer verify --json film.mkv result.mkv | jq '.checks[] | .name, .ok'")]
     Verify(VerifyArgs),
     /// Check programs, encoder, disks, share and broker, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing. The encoder is tried on a few generated frames. Exit code 0 if a worker could start, 3 if not.")]
+Changes nothing. The encoder is tried on a few generated frames. Exit code 0 if
+a worker could start, 3 if not.
+
+Examples:
+  dovi-consumer doctor
+  dovi-consumer doctor --set recipe.encoder=nvenc
+  dovi-consumer doctor --json | jq 'select(.level != \"ok\")'")]
     Doctor(DoctorArgs),
     /// Look at the configuration
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  dovi-consumer config show                 what is in force, and from where"
+    )]
     Config(ConfigCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  dovi-consumer completions bash >/etc/bash_completion.d/dovi-consumer
+  dovi-consumer completions zsh >~/.zfunc/_dovi-consumer
+  dovi-consumer completions fish >~/.config/fish/completions/dovi-consumer.fish")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write a man page for every command
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  dovi-consumer man /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Folder for the pages; made if it is not there
+        dir: PathBuf,
+    },
 }
 
 /// What the first signal does.
@@ -226,6 +276,10 @@ pub struct DoctorArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Every setting in force and where it came from; secrets are hidden
+    #[command(after_help = "\
+Examples:
+  dovi-consumer config show
+  dovi-consumer config show --set recipe.crf=20 | grep recipe")]
     Show {
         /// One JSON object per line
         #[arg(long)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use common::manual::Shell;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -19,7 +20,8 @@ Examples:
   dovi-producer scan --limit 1              one film as a test
   dovi-producer scan                        queue all that is new
   dovi-producer status --watch              how far is it
-  dovi-producer failed list                 what could not be done, and why";
+  dovi-producer failed list                 what could not be done, and why
+  dovi-producer pause --now                 all workers stand still";
 
 /// Finds Dolby Vision Profile 7 films and queues them for conversion to Profile 8.1.
 #[derive(Debug, Parser)]
@@ -68,7 +70,8 @@ alone. The first run makes the state folder on the share and the queues.
 PATH is a file or folder below a library root, or a library path such as
 films:Some Film/film.mkv.
 
---json prints one JSON object per line (docs/MESSAGES.md); the last one holds the totals.
+--json prints one JSON object per line (docs/MESSAGES.md); the last one holds
+the totals.
 
 Examples:
   dovi-producer scan --dry-run
@@ -102,19 +105,100 @@ ever, and the next scan writes them down again. Films that count as in work,
 but whose worker is silent and which are queued nowhere, are freed, so that the
 next scan can queue them; that takes a few beats of watching.
 
-Entries of films that are done or given up are removed.")]
+Entries of films that are done or given up are removed.
+
+Examples:
+  dovi-producer reconcile --dry-run         what is amiss?
+  dovi-producer reconcile                   after the broker lost its volume")]
     Reconcile(ReconcileArgs),
     /// Show what is queued, in work, done and failed
     #[command(after_help = "\
-Reads the share, so it works without the broker, and says so.
+Reads the share, so it works without the broker, and says so. \"ready in 14 to
+19 h\" is the middle 80 % of what may be, learned from finished films of the
+same recipe, picture size and worker (docs/OPERATIONS.md).
+
+--watch is a view that stays; ? shows its keys, q ends it. Where standard output
+is no terminal it prints the lines again and again. NO_COLOR is heard.
 
 Examples:
+  dovi-producer status
   dovi-producer status --watch
-  dovi-producer status --json | jq .counts")]
+  dovi-producer status --json | jq .counts
+  dovi-producer status --json | jq -r '.eta | .low_s, .high_s'")]
     Status(StatusArgs),
     /// Look at films that were given up, try them again, or drop them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  dovi-producer failed list
+  dovi-producer failed show 3fa1            the beginning of an id is enough
+  dovi-producer failed retry 3fa1"
+    )]
     Failed(FailedCommand),
+    /// Let workers take no more films, until `resume`
+    #[command(after_help = "\
+The film in hand is finished first. With --now it stands still at once: its
+programs use no processor time, and keep what they have done, until `resume`
+lets them go on. Without names it is for all workers, also for those that come
+later. It is written on the share, so that it outlives restarts of workers and
+of the broker; a worker whose machine is switched off while it stands still
+begins its film anew.
+
+Says who heard it. Exit code 1 if nobody did, or not everybody.
+
+Examples:
+  dovi-producer pause
+  dovi-producer pause vm2 --now")]
+    Pause(PauseArgs),
+    /// Let workers take films again
+    #[command(after_help = "\
+The latest order counts: `pause` and then `resume vm1` lets vm1 alone go on.
+Working hours of a worker (worker.hours, worker.quiet) stay in force.
+
+Examples:
+  dovi-producer resume
+  dovi-producer resume vm2")]
+    Resume(ResumeArgs),
+    /// Let workers end after the film in hand
+    #[command(after_help = "\
+The worker's exit code is 0, and its service is not started again by itself.
+With --now the film in hand is given back to the queue, uncounted, and the exit
+code is 4. So is that of a worker that stands still (`pause --now`).
+
+Examples:
+  dovi-producer drain vm2
+  dovi-producer drain --all --now")]
+    Drain(DrainArgs),
+    /// Drop films: stop those in work, and never begin those that are queued
+    #[command(after_help = "\
+JOB is a job's id, its first digits, a library path such as films:Some
+Film/film.mkv, or a path of this machine; a folder is every queued film below
+it. A film that is dropped counts as given up, with the code `cancelled`:
+`failed list` shows it, `failed retry` queues it again. Nothing half done stays
+behind.
+
+Exit code 1 if a film could not be dropped, for example since it is done, or
+since its worker does not answer.
+
+Examples:
+  dovi-producer cancel 3fa1
+  dovi-producer cancel 'films:Some Film (2019)/film.mkv'")]
+    Cancel(CancelArgs),
+    /// Have films taken before all others
+    #[command(after_help = "\
+JOB is as for `cancel`. The next worker that is free takes it; films in work are
+not stopped for it. Several go in the order in which they were named. Works on
+every RabbitMQ from 3.10 on: such a film gets a second message in a queue of its
+own (dovi.films.first), and whoever meets its first one later finds the film
+done.
+
+Exit code 1 if a film is not waiting, for example since a worker has it already.
+
+Examples:
+  dovi-producer priority 3fa1
+  dovi-producer priority /mnt/nas/films/Series")]
+    Priority(PriorityArgs),
     /// Tell what a file is, with the evidence; needs no configuration, queues nothing
     #[command(after_help = "\
 Reads some places of the file, which takes well under a second. --full reads
@@ -126,8 +210,8 @@ Examples:
     Inspect(InspectArgs),
     /// Create the share's state folder, the queues and the broker's users; may be run again at any time
     #[command(after_help = "\
-Alone it makes the state folder and declares the queues with the configured user,
-who must be allowed to.
+Alone it makes the state folder and declares the queues with the configured
+user, who must be allowed to.
 
 With --admin it also makes the virtual host and one user for each program, with
 no more rights than it needs (docs/SECURITY.md) and a random password, which is
@@ -141,14 +225,46 @@ With --definitions nothing is talked to: FILE is for a broker's first start
 
 Examples:
   dovi-producer setup
-  dovi-producer setup --admin http://admin@localhost:15672 --secrets /etc/dovi-fleet/secrets
+  dovi-producer setup --admin http://admin@localhost:15672 --secrets ./secrets
   dovi-producer setup --definitions fleet.json --secrets ./secrets")]
     Setup(SetupArgs),
     /// Check broker, share, library and output, with a hint for whatever is wrong
+    #[command(after_help = "\
+Changes nothing. Exit code 0 if all is well or only warned of, 3 if not.
+
+Examples:
+  dovi-producer doctor
+  dovi-producer doctor --json | jq 'select(.level != \"ok\")'")]
     Doctor(DoctorArgs),
     /// Look at the configuration
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  dovi-producer config show                 what is in force, and from where"
+    )]
     Config(ConfigCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  dovi-producer completions bash >/etc/bash_completion.d/dovi-producer
+  dovi-producer completions zsh >~/.zfunc/_dovi-producer
+  dovi-producer completions fish >~/.config/fish/completions/dovi-producer.fish")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write a man page for every command
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  dovi-producer man /usr/local/share/man/man1"
+    )]
+    Man {
+        /// Folder for the pages; made if it is not there
+        dir: PathBuf,
+    },
 }
 
 /// `scan`
@@ -201,7 +317,7 @@ pub struct ReconcileArgs {
 /// `status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Show it again every two seconds until Ctrl-C
+    /// Keep it on the screen, up to date, until q
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
     /// One JSON object
@@ -213,12 +329,20 @@ pub struct StatusArgs {
 #[derive(Debug, Subcommand)]
 pub enum FailedCommand {
     /// One line per film that was given up
+    #[command(after_help = "\
+Examples:
+  dovi-producer failed list
+  dovi-producer failed list --json | jq -r .code | sort | uniq -c")]
     List {
         /// One JSON object per line
         #[arg(long)]
         json: bool,
     },
     /// The whole report of one film
+    #[command(after_help = "\
+Examples:
+  dovi-producer failed show 3fa1
+  dovi-producer failed show 3fa1 --json | jq .tool.tail")]
     Show {
         /// The job's id, or its first digits
         id: String,
@@ -237,7 +361,11 @@ Examples:
     /// Drop the dead letters of films
     #[command(after_help = "\
 The report on the share stays, so that the next scan does not queue the film
-again. To get it done after all, use `dovi-producer rescan PATH`.")]
+again. To get it done after all, use `dovi-producer rescan PATH`.
+
+Examples:
+  dovi-producer failed discard 3fa1 77c0
+  dovi-producer failed discard --all")]
     Discard(Pick),
 }
 
@@ -250,6 +378,70 @@ pub struct Pick {
     /// All of them
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pause`
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Names of workers; none = all
+    #[arg(value_name = "WORKER")]
+    pub workers: Vec<String>,
+    /// The films in hand stand still too
+    #[arg(long)]
+    pub now: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Names of workers; none = all
+    #[arg(value_name = "WORKER")]
+    pub workers: Vec<String>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Names of workers
+    #[arg(value_name = "WORKER", required_unless_present = "all")]
+    pub workers: Vec<String>,
+    /// All that are there
+    #[arg(long, conflicts_with = "workers")]
+    pub all: bool,
+    /// Give the films in hand back
+    #[arg(long)]
+    pub now: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cancel`
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// Job ids, their first digits, or files or folders of the library
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `priority`
+#[derive(Debug, Args)]
+pub struct PriorityArgs {
+    /// Job ids, their first digits, or files or folders of the library
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<String>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
@@ -304,6 +496,10 @@ pub struct DoctorArgs {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Every setting in force and where it came from; secrets are hidden
+    #[command(after_help = "\
+Examples:
+  dovi-producer config show
+  dovi-producer config show --set recipe.crf=20 | grep recipe")]
     Show {
         /// One JSON object per line
         #[arg(long)]

@@ -6,16 +6,20 @@
 //! | [`library`] | walking the roots, and what each file is |
 //! | [`ledger`] | what the share knows about a film already |
 //! | [`submit`] | handing a film to the broker, then writing it down |
+//! | [`forecast`] | when the queue will be empty, learned from finished films |
+//! | [`status`] | what the fleet is at, as lines, as JSON and as a view that stays |
 //! | [`command`] | one file per command |
 //! | [`render`] | lines, tables, JSON, progress |
 
 pub mod cli;
 pub mod command;
 mod first_run;
+pub mod forecast;
 pub mod ledger;
 pub mod library;
 pub mod render;
 mod run;
+pub mod status;
 pub mod submit;
 
 pub use common::exit;

@@ -315,3 +315,50 @@ fn config_show_hides_secrets_and_names_origins() {
     assert!(text.contains("broker.password") && !text.contains("hunter2"), "{text}");
     assert!(text.lines().any(|l| l.starts_with("share.state_dir") && l.ends_with("config.toml")), "{text}");
 }
+
+/// A terminal of its own for the program: `script` makes one and records what is written to it.
+#[test]
+fn the_view_that_stays_gives_the_terminal_back() {
+    let fleet = Fleet::new();
+    common::share::ShareState::new(fleet.path("state")).init().unwrap();
+    let watch = format!(
+        "stty cols 80 rows 24; '{}' status --watch --config config.toml",
+        env!("CARGO_BIN_EXE_dovi-producer")
+    );
+    for end in ["q", "\u{3}"] {
+        let mut command = Command::new("script");
+        command.current_dir(fleet.dir.path()).args(["-qefc", &watch, "record"]).env("TERM", "xterm");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let record = || fs::read_to_string(fleet.path("record")).unwrap_or_default();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !record().contains("is empty") {
+            assert!(std::time::Instant::now() < deadline, "{:?}", record());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), end.as_bytes()).unwrap();
+        let status = child.wait().unwrap();
+        let record = record();
+        assert_eq!(status.code(), Some(0), "{end:?} {record:?}");
+        let (entered, left) = (record.find("\x1b[?1049h"), record.rfind("\x1b[?1049l"));
+        assert!(entered.is_some() && left > entered, "{record:?}");
+        assert!(record.rfind("\x1b[?25h") > record.rfind("\x1b[?25l"), "the cursor is back: {record:?}");
+        fs::remove_file(fleet.path("record")).unwrap();
+    }
+}
+
+#[test]
+fn without_a_terminal_the_view_is_lines_again_and_again() {
+    use std::io::{BufRead, BufReader};
+    let fleet = Fleet::new();
+    common::share::ShareState::new(fleet.path("state")).init().unwrap();
+    let mut command = producer();
+    command.current_dir(fleet.dir.path()).args(["status", "--watch", "--config", "config.toml"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).env("TERM", "xterm").spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    assert_eq!(first, "films   0 queued, 0 running, 0 done, 0 failed\n");
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

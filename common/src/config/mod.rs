@@ -1,10 +1,12 @@
 //! Configuration: embedded defaults, then files, then the environment, then flags.
 
+mod hours;
 mod load;
 mod output;
 mod sections;
 mod show;
 
+pub use hours::{Closed, OutsideHours, Schedule};
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{

@@ -7,6 +7,17 @@ use super::{FailureCode, JobId, LibraryPath, PathError, Recipe};
 /// The version this program writes. A reader takes versions 1 to this one.
 pub const MESSAGE_VERSION: u32 = 1;
 
+/// How much picture a film holds, as its container declares it: for estimates of the time it takes, and for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Luma samples.
+    pub width: u32,
+    /// Luma samples.
+    pub height: u32,
+    /// Frames: declared duration by declared frame duration.
+    pub frames: u64,
+}
+
 /// One film to convert. Everything a worker needs besides its own configuration.
 ///
 /// Unknown fields are ignored, so that an older worker can read what a newer producer of the same version wrote.
@@ -28,6 +39,9 @@ pub struct JobMessage {
     pub verdict: String,
     /// When it was queued.
     pub queued_at: jiff::Timestamp,
+    /// How much picture it holds; none where the container does not say, and in messages of older producers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<Extent>,
 }
 
 /// A body that is no job.
@@ -82,6 +96,7 @@ impl JobMessage {
             recipe,
             verdict,
             queued_at: jiff::Timestamp::now(),
+            extent: None,
         }
     }
 

@@ -11,7 +11,7 @@ mod report;
 pub use certificate::{Certificate, Check, FileFacts, StageTime, ToolVersions};
 pub use failure::{FailureClass, FailureCode, UnknownCode};
 pub use id::{JobId, JobIdError};
-pub use message::{JobMessage, MESSAGE_VERSION, MalformedMessage};
+pub use message::{Extent, JobMessage, MESSAGE_VERSION, MalformedMessage};
 pub use path::{LibraryPath, PathError};
 pub use recipe::{Encoder, FelPolicy, Mode, Recipe};
 pub use report::{FailureReport, ToolReport};

@@ -18,6 +18,8 @@ use crate::job::JobId;
 
 /// The journal of a job that is tried once a minute for a year has 40 MB; what is older than this much of it does not matter.
 const READ_LIMIT: u64 = 4 << 20;
+/// Bytes in which the latest line is looked for.
+const TAIL: u64 = 16 << 10;
 /// A start sets this aside for its end: on a share that ran full meanwhile, an end that could not be written would look
 /// like a crash.
 const ROOM_FOR_END: u64 = 1024;
@@ -32,6 +34,9 @@ pub enum Event {
     End {
         /// `done`, or the failure's code.
         outcome: String,
+        /// Seconds until the film comes back to the queue, if it was sent to wait; for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_s: Option<u64>,
     },
 }
 
@@ -124,12 +129,24 @@ impl Journal {
     /// # Errors
     /// The share is gone or fails.
     pub fn entries(&self) -> Result<Vec<Entry>, ShareError> {
+        self.read(READ_LIMIT)
+    }
+
+    /// The latest readable line.
+    ///
+    /// # Errors
+    /// As [`Journal::entries`].
+    pub fn latest(&self) -> Result<Option<Entry>, ShareError> {
+        Ok(self.read(TAIL)?.pop())
+    }
+
+    fn read(&self, limit: u64) -> Result<Vec<Entry>, ShareError> {
         let read = || {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(READ_LIMIT)))?;
+            file.seek(SeekFrom::Start(length.saturating_sub(limit)))?;
             let mut text = Vec::new();
-            file.take(READ_LIMIT).read_to_end(&mut text)?;
+            file.take(limit).read_to_end(&mut text)?;
             Ok(text)
         };
         match read().map_err(|e| FileError::new("read", &self.path, e)) {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::atomic::{read_bounded, write_file};
 use super::publish::server_time;
-use super::{FileError, LeaseInfo, ShareError};
+use super::{FileError, FileIdentity, LeaseInfo, ShareError};
 use crate::job::JobId;
 
 const SENTINEL: &str = "sentinel";
@@ -259,6 +259,26 @@ impl ShareState {
     pub fn leases(&self) -> Result<Listing<LeaseInfo>, ShareError> {
         let names = self.scan("leases", "")?;
         self.fill(names, |job| self.read_lease(job))
+    }
+
+    /// The jobs that were ever begun: each has a folder for its logs.
+    ///
+    /// # Errors
+    /// The share is gone or fails.
+    pub fn begun(&self) -> Result<Listing<()>, ShareError> {
+        self.scan("logs", "")
+    }
+
+    /// Which file a job has in a folder now; `None` if there is none. Two equal answers mean that nobody wrote it anew.
+    ///
+    /// # Errors
+    /// The share is gone or fails.
+    pub fn identity(&self, folder: Folder, job: JobId) -> Result<Option<FileIdentity>, ShareError> {
+        let path = self.file(folder, job);
+        match self.explained(FileIdentity::find(&path).map_err(|e| FileError::new("look at", &path, e)))? {
+            None => self.check().map(|()| None),
+            found => Ok(found),
+        }
     }
 
     /// One job's lease; `None` if nobody claims it.

@@ -10,7 +10,9 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::CommandFactory;
 use common::config::{Config, LogConfig, Overrides, load};
+use common::manual;
 use common::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,6 +33,8 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Config(ConfigCommand::Show { json }) => config::show(&global, json),
+        Command::Completions { shell } => manual::print_completions(Cli::command(), shell),
+        Command::Man { dir } => manual::write_pages(Cli::command(), &dir),
     }
 }
 

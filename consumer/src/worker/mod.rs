@@ -9,6 +9,7 @@ mod report;
 mod room;
 mod run;
 mod settle;
+mod steering;
 
 pub use health::{Health, Illness, Rest, is_suspicious};
 pub use janitor::{Janitor, Tidied};

@@ -20,6 +20,7 @@ use super::presence::Presence;
 use super::report::Reporter;
 use super::room::Room;
 use super::settle::{Action, Outcome, Try, decide};
+use super::steering::Steering;
 use crate::pipeline::{
     self, Context, Convert, FilmTask, Label, Publishing, Source, Stage, StageError, Stop, Toolbox, Watch,
     no_results,
@@ -43,6 +44,7 @@ pub struct Worker {
     pub(super) tested: tokio::sync::Mutex<Option<Tested>>,
     pub(super) room: Room,
     pub(super) presence: Presence,
+    pub(super) steering: Steering,
 }
 
 /// What came of a delivery and what is to be done with its message.
@@ -80,6 +82,7 @@ impl Worker {
             space: Reservations::default(),
             events,
             health: Health::new(&config.worker),
+            steering: Steering::new(&config.worker),
             tested: tokio::sync::Mutex::default(),
             room: Room::default(),
             presence,
@@ -90,6 +93,11 @@ impl Worker {
     /// The worker's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// This process for ever, as its leases name it.
+    pub(super) fn origin(&self) -> &str {
+        &self.observer.owner().origin
     }
 
     /// This worker as others see it.
@@ -136,6 +144,7 @@ impl Worker {
     }
 
     async fn claim_and_work(&self, job: &JobMessage, this: Try, again: bool, stop: &Stop) -> (Outcome, Rest) {
+        let _in_hand = self.steering.takes(job.id, stop);
         let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
         let claimed = blocking(move || observer.acquire(id, stale)).await;
         let lease = match claimed {
@@ -160,7 +169,7 @@ impl Worker {
             release(&lease);
             return (Outcome::GivenUp { report, again }, Rest::None);
         }
-        match self.begin(job, this.number, &lease).await {
+        match self.begin_unless_cancelled(job, this.number, &lease, stop).await {
             Ok(begun) => self.work(job, this, lease, begun, stop).await,
             Err(e) => {
                 let (outcome, rest) = self.not_begun(job, this, e, stop).await;
@@ -194,6 +203,23 @@ impl Worker {
                 None
             }
         }
+    }
+
+    async fn begin_unless_cancelled(
+        &self,
+        job: &JobMessage,
+        attempt: u32,
+        lease: &Lease,
+        stop: &Stop,
+    ) -> Result<Begun, StageError> {
+        let (share, id) = (self.share.clone(), job.id);
+        let read = blocking(move || share.cancelled(id)).await?;
+        let cancelled = read.map_err(|e| share_error(Stage::Preflight, e))?;
+        if cancelled.is_some() {
+            stop.stop(FailureCode::Cancelled);
+        }
+        stop.check(Stage::Preflight)?;
+        self.begin(job, attempt, lease).await
     }
 
     /// With the lease in hand: counts crashes and writes the start down.
@@ -244,7 +270,8 @@ impl Worker {
                     FailureCode::ToolFailed,
                     format!("no threads left: {e}"),
                 );
-                self.ended(begun.journal, &token, this, error.code.to_string()).await;
+                let end = Event::End { outcome: error.code.to_string(), wait_s: None };
+                self.ended(begun.journal, &token, this, end).await;
                 return (Outcome::Failed(Box::new(self.report(Some(job), &error, this, log))), Rest::None);
             }
         };
@@ -276,7 +303,8 @@ impl Worker {
             }
         };
         let said = result.as_ref().map_or_else(|e| e.code.to_string(), |()| "done".into());
-        self.ended(begun.journal, &token, this, said).await;
+        let wait_s = self.decide(&outcome, this).wait_s(self.config.broker.retry_delays_s);
+        self.ended(begun.journal, &token, this, Event::End { outcome: said, wait_s }).await;
         if keeper.lost().is_cancelled() {
             self.withdraw(job.id).await;
             return (self.unless_buried(job, this, outcome), rest);
@@ -289,8 +317,8 @@ impl Worker {
         (outcome, rest)
     }
 
-    async fn ended(&self, journal: Journal, token: &str, this: Try, outcome: String) {
-        let end = self.entry(token, this.number, Event::End { outcome });
+    async fn ended(&self, journal: Journal, token: &str, this: Try, end: Event) {
+        let end = self.entry(token, this.number, end);
         let append = move || journal.append(&end).and_then(|()| Ok(steps::reached(Step::Ended, &end.run)?));
         match blocking(append).await {
             Ok(Ok(())) => {}
@@ -402,6 +430,12 @@ impl Worker {
             let settled = share
                 .settle(Folder::Failed, id, &report)
                 .and_then(|()| Ok(steps::reached(Step::Reported, id)?));
+            if report.code == FailureCode::Cancelled && settled.is_ok() {
+                // It has done its work; a film that is tried again must not meet it.
+                if let Err(e) = share.forget_cancel(id) {
+                    tracing::debug!(job = %id, error = %e, "a cancel that was obeyed stays on the share");
+                }
+            }
             // What failed after the report was there changes nothing.
             let there =
                 settled.is_err() && matches!(share.read::<FailureReport>(Folder::Failed, id), Ok(Some(_)));
@@ -530,7 +564,7 @@ struct Begun {
 fn close_open_runs(journal: &Journal, entries: &[Entry], like: &Entry) -> Result<(), StageError> {
     let ended = |run: &str| entries.iter().any(|e| e.run == run && matches!(e.event, Event::End { .. }));
     for open in entries.iter().filter(|e| e.event == Event::Start && !ended(&e.run)) {
-        let event = Event::End { outcome: FailureCode::Poison.to_string() };
+        let event = Event::End { outcome: FailureCode::Poison.to_string(), wait_s: None };
         let end = Entry { run: open.run.clone(), attempt: open.attempt, event, ..like.clone() };
         journal.append(&end).map_err(|e| share_error(Stage::Preflight, e))?;
     }

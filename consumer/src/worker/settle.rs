@@ -50,6 +50,17 @@ pub enum Action {
     Bury,
 }
 
+impl Action {
+    /// Seconds until the film comes back to the queue; `None` if it does not, or comes back at once. `delays_s` is
+    /// `broker.retry_delays_s`.
+    pub fn wait_s(self, delays_s: [u32; 3]) -> Option<u64> {
+        match self {
+            Self::Retry(tier) | Self::GiveBack(Some(tier)) => Some(delays_s[tier as usize].into()),
+            Self::GiveBack(None) | Self::Ack | Self::Bury => None,
+        }
+    }
+}
+
 /// The decision. `before` is how the try before this one failed, `max_attempts` is `retry.max_attempts`.
 ///
 /// A result that fails its proof twice in a row is no accident: what else went wrong before does not count there.
@@ -190,5 +201,9 @@ mod tests {
     #[test]
     fn long_retries_wait_longest() {
         assert_eq!(decide(&failed(FailureCode::ShareIo, 7), None, 10), Action::Retry(Tier::Hour));
+        let wait = |action: Action| action.wait_s([60, 600, 3600]);
+        assert_eq!(Tier::ALL.map(|tier| wait(Action::Retry(tier))), [Some(60), Some(600), Some(3600)]);
+        assert_eq!(wait(Action::GiveBack(Some(Tier::Minute))), Some(60));
+        assert_eq!([Action::GiveBack(None), Action::Ack, Action::Bury].map(wait), [None; 3]);
     }
 }

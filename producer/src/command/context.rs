@@ -1,11 +1,13 @@
 //! What every command has at hand, and which file a command is in.
 
+use clap::CommandFactory;
 use common::config::{Config, Loaded};
+use common::manual;
 use common::share::ShareState;
 use tokio_util::sync::CancellationToken;
 
-use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status};
-use crate::cli::{Command, Global};
+use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status, steer};
+use crate::cli::{Cli, Command, Global};
 use crate::exit::{Exit, Failure};
 
 /// What every command has at hand.
@@ -59,9 +61,16 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failu
         Command::Reconcile(args) => reconcile::run(&args, context).await,
         Command::Status(args) => status::run(&args, context).await,
         Command::Failed(command) => failed::run(command, context).await,
+        Command::Pause(args) => steer::pause(&args, context).await,
+        Command::Resume(args) => steer::resume(&args, context).await,
+        Command::Drain(args) => steer::drain(&args, context).await,
+        Command::Cancel(args) => steer::cancel(&args, context).await,
+        Command::Priority(args) => steer::priority(&args, context).await,
         Command::Inspect(args) => inspect::run(&args, context).await,
         Command::Setup(args) => setup::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,
         Command::Config(command) => config::run(&command, context),
+        Command::Completions { shell } => manual::print_completions(Cli::command(), shell),
+        Command::Man { dir } => manual::write_pages(Cli::command(), &dir),
     }
 }

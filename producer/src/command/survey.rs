@@ -230,7 +230,10 @@ impl<'a> Survey<'a> {
         if let Some(submitter) = &mut self.submitter {
             let verdict = candidate.verdict;
             let recipe = self.config.recipe.clone();
-            let message = JobMessage::new(found.film.clone(), found.size, found.mtime_ns, recipe, verdict);
+            let message = JobMessage {
+                extent: candidate.extent,
+                ..JobMessage::new(found.film.clone(), found.size, found.mtime_ns, recipe, verdict)
+            };
             let old = self.ledger.jobs_of(&found.film)?;
             let old =
                 old.into_iter().filter(|(_, s)| self.request.again == Again::Done && *s == JobState::Done);

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use common::job::FailureCode;
-use common::job::Recipe;
+use common::job::{Extent, FailureCode, Recipe};
 use common::media::{self, Decision};
 use futures::stream::{self, Stream, StreamExt};
 
@@ -20,6 +19,8 @@ pub struct Candidate {
     pub decision: Decision,
     /// The main figures behind the verdict.
     pub evidence: Option<String>,
+    /// How much picture it holds, as far as its container says.
+    pub extent: Option<Extent>,
     /// Whether the file changed while it was read.
     pub changed: bool,
 }
@@ -47,6 +48,7 @@ pub fn read_candidates(
                         "the program failed on this file: please report it",
                     ),
                     evidence: None,
+                    extent: None,
                     changed: false,
                 });
                 (found, Some(candidate))
@@ -56,10 +58,12 @@ pub fn read_candidates(
 }
 
 fn read(found: &Found, recipe: &Recipe) -> Candidate {
-    let mut evidence = None;
+    let (mut evidence, mut extent) = (None, None);
     let (verdict, decision) = match look(&found.path) {
         Ok(sample) => {
             evidence = Some(sample.evidence.summary());
+            let (width, height) = (sample.width, sample.height);
+            extent = sample.evidence.frames_of.map(|frames| Extent { width, height, frames });
             media::decide_sample(&sample, recipe)
         }
         Err(Unread::File(e)) => {
@@ -80,6 +84,7 @@ fn read(found: &Found, recipe: &Recipe) -> Candidate {
         verdict,
         decision,
         evidence,
+        extent,
         changed: now.is_some_and(|now| now != (found.size, found.mtime_ns)),
     }
 }

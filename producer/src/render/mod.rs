@@ -2,11 +2,13 @@
 
 mod json;
 mod output;
+mod paint;
 mod progress;
 mod table;
 
-pub use common::text::{bytes, cut, duration, nits, safe, safe_path};
+pub use common::text::{bytes, clip, columns, cut, cut_late, duration, nits, pad, safe, safe_path};
 pub use json::{Action, FilmLine, TotalsLine, WarningLine};
 pub use output::Output;
+pub use paint::{Line, Tone, colours};
 pub use progress::Progress;
 pub use table::{Align, Table};

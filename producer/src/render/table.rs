@@ -1,5 +1,7 @@
 //! Tables of plain text.
 
+use super::{Line, Tone, columns};
+
 /// Where a column's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -13,19 +15,32 @@ pub enum Align {
 #[derive(Debug)]
 pub struct Table {
     head: Vec<(&'static str, Align)>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<(Tone, String)>>,
+    shorten: fn(&str, usize) -> String,
 }
 
 impl Table {
     /// A table with these columns.
     pub fn new(head: &[(&'static str, Align)]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+        Self { head: head.to_vec(), rows: Vec::new(), shorten: super::cut }
     }
 
     /// Adds a row; missing cells are empty.
-    pub fn row(&mut self, mut cells: Vec<String>) {
-        cells.resize(self.head.len(), String::new());
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.painted(cells.into_iter().map(|text| (Tone::Plain, text)).collect());
+    }
+
+    /// The same with what the cells mean.
+    pub fn painted(&mut self, mut cells: Vec<(Tone, String)>) {
+        cells.resize(self.head.len(), (Tone::Plain, String::new()));
         self.rows.push(cells);
+    }
+
+    /// How cells that are too wide for their column are made to fit; without this they lose their middle.
+    #[must_use]
+    pub fn shortened(mut self, shorten: fn(&str, usize) -> String) -> Self {
+        self.shorten = shorten;
+        self
     }
 
     /// Whether there is no row.
@@ -33,32 +48,35 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The lines, head first. With `width`, the last column is cut in the middle so that no line is longer.
+    /// [`Table::paint`] as plain text.
     pub fn lines(&self, width: Option<usize>) -> Vec<String> {
-        let columns = self.head.len();
-        let cells = |i: usize| self.rows.iter().map(move |r| r[i].as_str()).chain([self.head[i].0]);
-        let mut widths: Vec<usize> =
-            (0..columns).map(|i| cells(i).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
+        self.paint(width).iter().map(Line::to_string).collect()
+    }
+
+    /// The lines, head first. With `width`, the last column is made to fit so that no line is longer.
+    pub fn paint(&self, width: Option<usize>) -> Vec<Line> {
+        let number = self.head.len();
+        let cells = |i: usize| self.rows.iter().map(move |r| r[i].1.as_str()).chain([self.head[i].0]);
+        let mut widths: Vec<usize> = (0..number).map(|i| cells(i).map(columns).max().unwrap_or(0)).collect();
         if let (Some(width), Some((last, before))) = (width, widths.split_last_mut()) {
             let used: usize = before.iter().map(|w| w + 2).sum();
             *last = (*last).min(width.saturating_sub(used).max(8));
         }
-        let head: Vec<String> = self.head.iter().map(|(name, _)| name.to_uppercase()).collect();
+        let head = self.head.iter().map(|(name, _)| (Tone::Strong, name.to_uppercase())).collect();
         std::iter::once(&head).chain(&self.rows).map(|row| self.line(row, &widths)).collect()
     }
 
-    fn line(&self, row: &[String], widths: &[usize]) -> String {
-        let mut line = String::new();
-        for ((cell, (_, align)), &width) in row.iter().zip(&self.head).zip(widths) {
-            let cell = super::cut(cell, width);
-            match align {
-                Align::Left => line.push_str(&format!("{cell:<width$}")),
-                Align::Right => line.push_str(&format!("{cell:>width$}")),
-            }
-            line.push_str("  ");
+    fn line(&self, row: &[(Tone, String)], widths: &[usize]) -> Line {
+        let mut line = Line::new();
+        for (((tone, cell), (_, align)), &width) in row.iter().zip(&self.head).zip(widths) {
+            let cell = (self.shorten)(cell, width);
+            let blank = " ".repeat(width.saturating_sub(columns(&cell)));
+            line = match align {
+                Align::Left => line.and(*tone, cell).and(Tone::Plain, blank + "  "),
+                Align::Right => line.and(Tone::Plain, blank).and(*tone, cell).and(Tone::Plain, "  "),
+            };
         }
-        line.truncate(line.trim_end().len());
-        line
+        line.trimmed()
     }
 }
 

@@ -3,6 +3,7 @@
 mod drain;
 mod nothing;
 mod raw;
+mod status;
 mod tables;
 
 pub use drain::drain;

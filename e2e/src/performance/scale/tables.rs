@@ -10,7 +10,7 @@ use common::broker::{BrokerOptions, topology};
 use common::job::{JobMessage, LibraryPath, Recipe};
 use serde_json::Value;
 
-use super::raw;
+use super::{raw, status};
 use crate::broker::PrivateBroker;
 use crate::films::Layers;
 use crate::performance::cases::Lab;
@@ -23,6 +23,8 @@ const FILMS: u64 = 10_000;
 const WORKERS: u64 = 64;
 /// The library's parts; the films of one of them are for one worker alone.
 const PARTS: u64 = 10;
+/// `status` of [`FILMS`] films, seconds.
+const GOAL_STATUS_S: f64 = 1.0;
 /// What a film costs beside its conversion, milliseconds.
 const GOAL_MS: f64 = 20.0;
 
@@ -97,10 +99,11 @@ pub(in crate::performance) fn tables(lab: &mut Lab) -> Result<Table> {
         Some((true, GOAL_MS)),
         "lease, journal, announcement, certificate, acknowledgement, each on disk".into(),
     ));
+    rows.push(site.status(lab, films)?);
     rows.push(site.publishing(lab, if lab.quick { 20 } else { 2000 })?);
     site.broker.stop()?;
     let commands = vec![
-        "dovi-producer scan; dovi-producer rescan --force PATH".to_owned(),
+        "dovi-producer scan; dovi-producer rescan --force PATH; dovi-producer status --json".to_owned(),
         "bench work drain --workers N CONFIG CERTIFICATE".to_owned(),
     ];
     Ok(Table { title: "Scale", commands, rows, load: String::new() })
@@ -166,6 +169,28 @@ impl Site {
         let workers = workers.to_string();
         let args = [Path::new("--workers"), Path::new(&workers), &self.config, &self.certificate];
         Ok(lab.said("drain", &args)?.1)
+    }
+
+    /// Books of their own: queued, done and failed films side by side.
+    fn status(&self, lab: &Lab, films: u64) -> Result<Row> {
+        let state = self.dir.join("books");
+        status::books(&state, films, &self.certificate)?;
+        let state = format!("share.state_dir={}", state.display());
+        let mut costs = Vec::new();
+        for _ in 0..lab.pairs {
+            let cost = self.scan(lab, &["status", "--set", &state])?;
+            let said: Value = serde_json::from_str(&cost.printed)?;
+            ensure!(said["counts"]["done"] == films / 2, "{}", cost.printed);
+            costs.push(cost);
+        }
+        let also = costs.last().map(|c| memory(c.peak_rss as f64)).unwrap_or_default();
+        Ok(row(
+            format!("status of {films} films, of which half are done"),
+            costs.iter().map(|c| c.seconds).collect(),
+            " s",
+            Some((true, GOAL_STATUS_S)),
+            also,
+        ))
     }
 
     fn publishing(&self, lab: &Lab, count: u64) -> Result<Row> {

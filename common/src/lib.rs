@@ -6,6 +6,7 @@
 //! | [`job`] | messages, ids, paths, failure codes, reports and certificates: pure data |
 //! | [`config`] | the embedded defaults, how they are overridden, and where each value came from |
 //! | [`exit`] | exit codes, and errors that say what to do |
+//! | [`http`] | one bounded request and its answer: the only user of the HTTP client |
 //! | [`media`] | from what a film is to what shall happen to it |
 //! | [`process`] | the only place that starts other programs, and watches them |
 //! | [`program`] | the outermost frame: a runtime, and an exit code whatever happens |
@@ -17,6 +18,7 @@
 pub mod broker;
 pub mod config;
 pub mod exit;
+pub mod http;
 pub mod job;
 pub mod media;
 pub mod process;

@@ -35,7 +35,7 @@ pub use admin::Admin;
 pub use backoff::Backoff;
 pub use connection::{Link, QUIET, tells_secrets};
 pub use delivery::Delivery;
-pub use depth::{Depths, QueueDepth, depths};
+pub use depth::{DepthWatch, Depths, QueueDepth, depths};
 pub use error::BrokerError;
 pub use events::Events;
 pub use failed::{FailedEntry, FailedQueue};

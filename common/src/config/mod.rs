@@ -1,11 +1,13 @@
 //! Configuration: embedded defaults, then files, then the environment, then flags.
 
 mod load;
+mod notify;
 mod output;
 mod sections;
 mod show;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
+pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSecrets};
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{
     BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, RetryConfig,

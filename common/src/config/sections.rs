@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::notify::{MetricsConfig, NotifyConfig};
 use super::output::OutputConfig;
 use crate::job::{LibraryPath, PathError, Recipe};
 
@@ -37,6 +38,10 @@ pub struct Config {
     pub verify: VerifyConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `[notify]`
+    pub notify: NotifyConfig,
 }
 
 /// `[broker]`

@@ -15,6 +15,7 @@
 //! | `folders` | new folders that are as open as those they are made in |
 //! | `space` | free bytes and reservations |
 //! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
+//! | `outbox` | what is still to be told to people and media servers |
 //! | `workers` | who is there, for people |
 
 mod atomic;
@@ -25,6 +26,7 @@ mod journal;
 mod keeper;
 mod lease;
 mod observer;
+mod outbox;
 mod owner;
 mod publish;
 mod replace;
@@ -43,6 +45,7 @@ pub use journal::{Crashes, Entry, Event, Journal};
 pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};
 pub use observer::{Acquire, LeaseObserver};
+pub use outbox::{Outbox, OutboxEntry};
 pub use owner::{Fate, Owner, fate};
 pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
 pub use replace::{Recovered, ReplaceError, ReplaceMethod, Replacement, probe_replace, recover};

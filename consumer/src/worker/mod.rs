@@ -9,6 +9,7 @@ mod report;
 mod room;
 mod run;
 mod settle;
+mod telling;
 
 pub use health::{Health, Illness, Rest, is_suspicious};
 pub use janitor::{Janitor, Tidied};
@@ -17,3 +18,4 @@ pub use report::Reporter;
 pub use room::{Room, any_room};
 pub use run::{Handled, Worker};
 pub use settle::{Action, Outcome, decide, execute};
+pub use telling::Outlets;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod broker;
 pub mod demo;
 pub mod films;
+pub mod listener;
 pub mod performance;
 pub mod soak;
 pub mod tool;

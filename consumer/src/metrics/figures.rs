@@ -74,6 +74,7 @@ pub struct Metrics {
     frames: IntCounterVec,
     source_bytes: IntCounter,
     result_bytes: IntCounter,
+    result_frames: IntCounter,
     read_bytes: IntCounter,
     written_bytes: IntCounter,
     running_films: IntGaugeVec,
@@ -157,9 +158,14 @@ impl Metrics {
                 "Time of finished films in all stages.",
                 "mode",
             )?,
-            frames: m.counters("frames_total", "Frames that went through a stage.", &["stage"])?,
+            frames: m.counters(
+                "frames_total",
+                "Frames that went through a stage that counts them.",
+                &["stage"],
+            )?,
             source_bytes: m.counter("source_bytes_total", "Bytes of the originals of finished films.")?,
             result_bytes: m.counter("result_bytes_total", "Bytes of the results of finished films.")?,
+            result_frames: m.counter("result_frames_total", "Frames of the results of finished films.")?,
             read_bytes: m.counter(
                 "storage_read_bytes_total",
                 "Bytes that this worker and its ended programs fetched from storage.",
@@ -258,6 +264,7 @@ impl Metrics {
         self.film_seconds.with_label_values(&[if copy { "copy" } else { "encode" }]).observe(sum);
         self.source_bytes.inc_by(certificate.source.size);
         self.result_bytes.inc_by(certificate.result.size);
+        self.result_frames.inc_by(certificate.frames);
     }
 
     /// What came of a message; `failure` with its code, `attempt` from 1.

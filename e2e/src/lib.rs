@@ -6,6 +6,7 @@ pub mod demo;
 pub mod films;
 pub mod listener;
 pub mod performance;
+pub mod prometheus;
 pub mod soak;
 pub mod tool;
 pub mod wait;

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use common::broker::{BrokerOptions, Outgoing, Publisher, Route, topology};
 use common::http::{Answer, Client, Request};
-use common::job::{JobMessage, LibraryPath, Mode, Recipe};
+use common::job::{JobMessage, LibraryPath, Recipe};
 use common::share::{Folder, ShareState};
 use e2e::broker::PrivateBroker;
 use e2e::films::{FilmSpec, Studio};
 use e2e::listener::{Heard, Reply};
 use e2e::{tool, wait};
 
-pub const SOON: Duration = Duration::from_secs(90);
+pub const SOON: Duration = Duration::from_secs(240);
 
 pub struct Fleet {
     dir: tempfile::TempDir,
@@ -101,12 +101,11 @@ impl Fleet {
     }
 
     /// Makes a film and queues it.
-    pub fn queue(&self, studio: &mut Studio, spec: &FilmSpec) -> JobMessage {
+    pub fn queue(&self, studio: &mut Studio, spec: &FilmSpec, recipe: Recipe) -> JobMessage {
         let path = self.path("lib").join(&spec.path);
         studio.make(&path, spec).unwrap();
         let now = consumer::pipeline::Source::of(&path).unwrap();
         let film = LibraryPath::new("films", &spec.path).unwrap();
-        let recipe = Recipe { mode: Mode::Copy, ..Recipe::default() };
         let job = JobMessage::new(film, now.size, now.mtime_ns, recipe, "MEL".into());
         self.publish(&job);
         job

@@ -2,22 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may stop the test")]
 
+mod dashboard;
 mod fleet;
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use common::job::{Mode, Recipe};
 use common::share::Folder;
 use e2e::broker::PrivateBroker;
 use e2e::films::{FileDamage, FilmSpec, Layers, Studio};
 use e2e::listener::{Listener, Reply};
+use e2e::prometheus::Prometheus;
 use serde_json::Value;
 
 use fleet::{Fleet, MEDIA, PEOPLE, sensible};
 
 fn mel(name: &'static str) -> FilmSpec {
     FilmSpec::new(name, Layers::Mel).frames(72).size(320, 180)
+}
+
+fn copy() -> Recipe {
+    Recipe { mode: Mode::Copy, ..Recipe::default() }
 }
 
 #[test]
@@ -37,14 +44,20 @@ fn everybody_hears_once_although_the_first_answers_were_500(broker: &PrivateBrok
     })
     .unwrap();
     let fleet = Fleet::new(broker, "tells", &server.url());
-    let good = fleet.queue(studio, &mel("good"));
-    let cut = fleet.queue(studio, &mel("cut").file_damage(FileDamage::Truncated(60), "source.truncated"));
+    let prometheus = Prometheus::start(&fleet.path("prometheus"), &fleet.metrics).unwrap();
+    // Long enough for some looks while it is in work.
+    let good = fleet.queue(studio, &mel("good").frames(dashboard::frames()), dashboard::recipe());
+    let cut =
+        fleet.queue(studio, &mel("cut").file_damage(FileDamage::Truncated(60), "source.truncated"), copy());
     let mut worker = fleet.worker("w1", &[], None);
     // Done, failed, all through.
     worker.waits("three notices for people", || PEOPLE.iter().all(|p| server.taken(p).len() >= 3));
     worker.waits("four calls of media servers", || MEDIA.iter().all(|(_, p)| !server.taken(p).is_empty()));
     worker.waits("an empty outbox", || fleet.share().outbox().unwrap().0.is_empty());
     the_figures_show_it(&fleet);
+    if let Some(prometheus) = &prometheus {
+        dashboard::every_query_has_an_answer(prometheus);
+    }
     worker.signal("TERM");
     assert_eq!(worker.ends(), Some(0), "{}", worker.log());
 
@@ -101,8 +114,9 @@ fn the_figures_show_it(fleet: &Fleet) {
     assert_eq!(of("dovi_films_total{result=\"failed\",worker=\"w1\"}"), 1.0);
     assert_eq!(of("dovi_failures_total{class=\"permanent\",code=\"source.truncated\",worker=\"w1\"}"), 1.0);
     assert_eq!(of("dovi_attempts_total{worker=\"w1\"}"), 2.0);
-    assert_eq!(of("dovi_stage_duration_seconds_count{stage=\"copy\",worker=\"w1\"}"), 1.0);
-    assert_eq!(of("dovi_result_frames_total{worker=\"w1\"}"), 72.0);
+    assert_eq!(of("dovi_stage_duration_seconds_count{stage=\"encode\",worker=\"w1\"}"), 1.0);
+    assert_eq!(of("dovi_result_frames_total{worker=\"w1\"}"), dashboard::frames() as f64);
+    assert_eq!(of("dovi_frames_total{stage=\"encode\",worker=\"w1\"}"), dashboard::frames() as f64);
     assert!(of("dovi_source_bytes_total{worker=\"w1\"}") > 0.0);
     assert!(of("dovi_scratch_free_bytes{worker=\"w1\"}") > 0.0);
     assert_eq!(of("dovi_broker_up{worker=\"w1\"}"), 1.0);
@@ -154,7 +168,7 @@ fn a_worker_killed_after_the_certificate_is_told_for_by_the_next(
 ) {
     let server = Listener::start(|heard, _| sensible(heard)).unwrap();
     let fleet = Fleet::new(broker, "killed", &server.url());
-    let job = fleet.queue(studio, &mel("film"));
+    let job = fleet.queue(studio, &mel("film"), copy());
     let mut first = fleet.worker("w1", &[], Some("settle.released"));
     assert_eq!(first.ends(), None, "{}", first.log());
     assert!(fleet.share().read::<Value>(Folder::Done, job.id).unwrap().is_some(), "{}", first.log());
@@ -176,7 +190,7 @@ fn a_worker_killed_after_the_certificate_is_told_for_by_the_next(
 fn nobody_there_holds_no_film_up_and_hears_it_later(broker: &PrivateBroker, studio: &mut Studio) {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let fleet = Fleet::new(broker, "absent", &format!("http://{address}"));
-    let job = fleet.queue(studio, &mel("film"));
+    let job = fleet.queue(studio, &mel("film"), copy());
     let mut first = fleet.worker("w1", &[], None);
     first.waits("the message gone", || {
         fleet.share().read::<Value>(Folder::Done, job.id).unwrap().is_some()

@@ -29,6 +29,8 @@ pub struct Heard {
 pub struct Reply {
     /// The status.
     pub status: u16,
+    /// One more header line, if any.
+    pub header: String,
     /// The body.
     pub body: String,
     /// How long it takes.
@@ -137,8 +139,10 @@ fn answer(stream: TcpStream, all: &Mutex<Vec<Heard>>, rule: &Arc<Rule>) -> Resul
     };
     thread::sleep(reply.after);
     let mut stream = stream;
-    let Reply { status, body, .. } = reply;
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let Reply { status, body, header, .. } = reply;
+    let header = if header.is_empty() { header } else { format!("{header}\r\n") };
+    let head =
+        format!("HTTP/1.1 {status} X\r\n{header}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())?;
     Ok(())

@@ -18,11 +18,11 @@ fn shots() -> Option<PathBuf> {
 
 /// Of the film that Prometheus sees in work.
 pub fn frames() -> u64 {
-    if shots().is_some() { 1440 } else { 120 }
+    if shots().is_some() { 960 } else { 120 }
 }
 
 pub fn recipe() -> Recipe {
-    let preset = if shots().is_some() { "slower" } else { "medium" };
+    let preset = if shots().is_some() { "medium" } else { "veryfast" };
     Recipe { mode: Mode::Encode, preset: preset.into(), ..Recipe::default() }
 }
 

@@ -1,6 +1,8 @@
 //! Every format that leaves a program, as files in the tree (`data/golden`). Each file is read and written again without a
 //! difference, and read once more with fields in it that a later version may add. See docs/MESSAGES.md.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop the test")]
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs;

@@ -39,6 +39,8 @@ fn figures() -> BTreeSet<String> {
         &Progress { stage: Stage::Encode, percent: 1.0, part: 0.1, frames, fps: Some(1.0), eta },
     );
     let text = String::from_utf8(metrics.text(&Events::off()).unwrap()).unwrap();
+    // Prometheus has labels of these names, and would call ours exported_job.
+    assert!(!text.contains("job=\"") && !text.contains("instance=\""), "{text}");
     text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
 }
 

@@ -7,7 +7,7 @@ mod sections;
 mod show;
 
 pub use load::{ConfigError, Loaded, Overrides, load};
-pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSecrets};
+pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSecrets, exposed_file};
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{
     BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, RetryConfig,

@@ -131,6 +131,13 @@ impl TargetConfig {
         }
     }
 
+    /// What a person should know of it before it is needed: secrets that cannot be read, or that everybody can. `name` is the
+    /// target's.
+    pub fn warnings(&self, name: &str) -> Vec<String> {
+        let open = [&self.url_file, &self.token_file].into_iter().filter_map(|file| exposed_file(file));
+        self.secrets(name).err().map(|e| e.to_string()).into_iter().chain(open).collect()
+    }
+
     /// URL and token, from their files where those are set. `name` is the target's.
     ///
     /// # Errors
@@ -156,6 +163,16 @@ fn first_line(name: &str, key: &str, file: &Path, plain: &str) -> Result<String,
         Ok(text) => Ok(text.lines().next().unwrap_or_default().trim().to_owned()),
         Err(e) => Err(bad(name, &format!("its {key} {} cannot be read: {e}", file.display()))),
     }
+}
+
+/// What is wrong with a file of secrets that everybody on this machine may read.
+pub fn exposed_file(file: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    (mode & 0o004 != 0).then(|| {
+        let file = crate::text::safe_path(file);
+        format!("{file} can be read by everybody on this machine: chmod 600 {file}")
+    })
 }
 
 fn bad(name: &str, problem: &str) -> ConfigError {
@@ -241,7 +258,10 @@ mod tests {
         assert_eq!(targets["tv"].paths["films"], "/data/films");
         let shown = format!("{:?} {chat:?} {:?}", loaded.config, rows(&loaded));
         assert!(!shown.contains("s3cret") && shown.contains("http://nas:32400/(hidden)"), "{shown}");
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(targets["chat"].warnings("chat")[0].contains("chmod 600"));
         std::fs::remove_file(&file).unwrap();
+        assert_eq!(targets["chat"].warnings("chat").len(), 1);
         assert!(targets["chat"].secrets("chat").unwrap_err().to_string().contains("url_file"));
         assert!(targets["chat"].wants(Occasion::Ill) && !targets["tv"].wants(Occasion::Ill));
     }

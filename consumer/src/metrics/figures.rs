@@ -180,7 +180,7 @@ impl Metrics {
                 "Speed of the films in work, over the last seconds.",
                 "stage",
             )?,
-            progress: m.floats("film_progress_ratio", "How far a film in work is, 0 to 1.", "job")?,
+            progress: m.floats("film_progress_ratio", "How far a film in work is, 0 to 1.", "id")?,
             state: m.gauges(
                 "worker_state",
                 "1 for the state that the worker is in, 0 for the others.",

@@ -61,6 +61,9 @@ impl Notifier {
         let target = |(name, config): (&String, &common::config::TargetConfig)| {
             Target::new(name, config.clone(), client.clone())
         };
+        for (name, target) in &notify.targets {
+            target.warnings(name).iter().for_each(|w| tracing::warn!(target = name, "{w}"));
+        }
         let (said, done) = oneshot::channel();
         let shared = Arc::new(Shared {
             outbox: Outbox::new(ShareState::new(&config.share.state_dir), Owner::here(worker)),

@@ -203,7 +203,7 @@ impl Sender {
         if failures == 0 {
             tracing::warn!(
                 target = target.name,
-                again_s = wait.as_secs_f32(),
+                again_s = wait.as_secs_f64(),
                 "not told yet: {}; {}",
                 notice.title,
                 e.problem
@@ -211,7 +211,7 @@ impl Sender {
         } else {
             tracing::debug!(
                 target = target.name,
-                again_s = wait.as_secs_f32(),
+                again_s = wait.as_secs_f64(),
                 "still not told: {}",
                 e.problem
             );

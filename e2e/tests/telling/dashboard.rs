@@ -46,14 +46,14 @@ fn photograph(prometheus: &Prometheus, folder: &PathBuf) {
     std::fs::create_dir_all(folder).unwrap();
     for (name, panels) in [
         ("prometheus-speed", ["Speed", "How far films are"]),
-        ("prometheus-results", ["Films by result", "Workers"]),
+        ("prometheus-results", ["Films by result", "Queues"]),
     ] {
         let queries = dashboard_queries("5m").unwrap();
         let query = |title: &str| queries.iter().find(|(t, _)| t == title).expect("such a panel").1.clone();
         let graphs: Vec<_> = panels
             .iter()
             .enumerate()
-            .map(|(n, title)| format!("g{n}.expr={}&g{n}.tab=0&g{n}.range_input=5m", encoded(&query(title))))
+            .map(|(n, title)| format!("g{n}.expr={}&g{n}.tab=0&g{n}.range_input=1m", encoded(&query(title))))
             .collect();
         let profile = tempfile::tempdir().unwrap();
         let mut chromium = tool::command("chromium");
@@ -67,7 +67,7 @@ fn photograph(prometheus: &Prometheus, folder: &PathBuf) {
                 "--disable-sync",
             ])
             .args(["--disable-background-networking", "--disable-component-update", "--hide-scrollbars"])
-            .args(["--window-size=1200,1150", "--virtual-time-budget=15000"])
+            .args(["--window-size=1100,1580", "--virtual-time-budget=15000"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!("--screenshot={}", folder.join(format!("{name}.png")).display()))
             .arg(format!("{}/graph?{}", prometheus.url(), graphs.join("&")))

@@ -70,7 +70,7 @@ impl Fleet {
         let config = format!(
             "[broker]\nurl = {broker_url:?}\nheartbeat_s = 5\ntimeout_s = 5\nretry_delays_s = [1, 1, 1]\n\
              [library.roots]\nfilms = {:?}\n[share]\nstate_dir = {:?}\n[output]\ndir = {:?}\n[scratch]\ndir = {:?}\n\
-             [worker]\nbeat_s = 0.3\nstale_s = 60\npause_s = 0.5\n[metrics]\nlisten = {:?}\n\
+             [verify]\ndecode = \"off\"\n[worker]\nbeat_s = 0.3\nstale_s = 60\npause_s = 0.5\n[metrics]\nlisten = {:?}\n\
              [notify]\nretry_s = 0.3\ntimeout_s = 5\n[notify.targets]\n\
              hook = {{ kind = \"webhook\", url = \"{url}/hook\", token_file = {:?} }}\n\
              chat = {{ kind = \"discord\", url_file = {:?} }}\n\

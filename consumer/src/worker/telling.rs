@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use common::broker::Events;
 use common::job::{
-    Certificate, EVENT_VERSION, FailureReport, FilmEvent, JobMessage, Notice, Occasion, WorkerEvent,
+    Certificate, EVENT_VERSION, FailureCode, FailureReport, FilmEvent, JobMessage, Notice, Occasion,
+    WorkerEvent,
 };
 use common::share::{Folder, ShareError};
 
@@ -88,6 +89,8 @@ impl Worker {
             Outcome::GivenUp { report, .. } if report.discarded_at.is_none() => Some(report.clone()),
             _ => None,
         };
+        // Whoever cancelled it knows.
+        let given_up = given_up.filter(|report| report.code != FailureCode::Cancelled);
         let wanted = [Occasion::Done, Occasion::Failed, Occasion::QueueEmpty];
         if !(ended || given_up.is_some()) || !wanted.iter().any(|w| notifier.wants(*w)) {
             return;

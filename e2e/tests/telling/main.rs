@@ -173,7 +173,7 @@ fn a_worker_killed_after_the_certificate_is_told_for_by_the_next(
     assert_eq!(first.ends(), None, "{}", first.log());
     assert!(fleet.share().read::<Value>(Folder::Done, job.id).unwrap().is_some(), "{}", first.log());
     assert_eq!(server.all().len(), 0, "it died before it said anything");
-    let mut second = fleet.worker("w2", &["--idle-exit", "3"], None);
+    let mut second = fleet.worker("w2", &["--idle-exit", "2"], None);
     assert_eq!(second.ends(), Some(0), "{}", second.log());
     for (_, path) in MEDIA {
         assert_eq!(server.taken(path).len(), 1, "{path}: {:#?}\n{}", server.all(), second.log());
@@ -208,7 +208,7 @@ fn nobody_there_holds_no_film_up_and_hears_it_later(broker: &PrivateBroker, stud
     let tried = fleet.consumer(&["notify", "test"]);
     assert_eq!(tried.lines().filter(|l| l.starts_with("ok ")).count(), 7, "{tried}");
     let before = server.all().len();
-    let mut second = fleet.worker("w2", &["--idle-exit", "3"], None);
+    let mut second = fleet.worker("w2", &["--idle-exit", "2"], None);
     second.waits("an empty outbox", || fleet.share().outbox().unwrap().0.is_empty());
     assert_eq!(second.ends(), Some(0), "{}", second.log());
     for (_, path) in MEDIA {

@@ -314,7 +314,7 @@ broker_up() {
   # As an argument, for this test only: rabbitmqctl of RabbitMQ 4.0 waits for ever when the password comes through a pipe.
   for user in dovi-worker admin; do inside rabbitmqctl -q add_user $user "$secret" || return; done
   inside rabbitmqctl -q set_permissions -p dovi admin '.*' '.*' '.*' &&
-    inside rabbitmqctl -q set_permissions -p dovi dovi-worker '^$' '^dovi\.(work|events)$' '^dovi\.films$'
+    inside rabbitmqctl -q set_permissions -p dovi dovi-worker '^dovi\.ctl\..*$' '^dovi\.(work|events|ctl\..*)$' '^dovi\.(films(\.first)?|control|ctl\..*)$'
 }
 converted() { [[ -n $(find "$root/srv/nas/dovi/converted" -name '*.mkv' ! -name '.*' -uid 1234) && -n $(ls "$root/srv/nas/dovi/state/done" 2>/dev/null) ]]; }
 

@@ -89,8 +89,8 @@ fn report(job: Option<JobMessage>, code: FailureCode, raw: Option<String>) -> Fa
 #[tokio::test(flavor = "multi_thread")]
 async fn declaring_twice_changes_nothing_and_other_arguments_are_named() {
     let options = node().await.fresh();
-    assert_eq!(topology::missing(&options).await.unwrap().len(), 8);
-    assert_eq!(topology::declare(&options).await.unwrap().len(), 5);
+    assert_eq!(topology::missing(&options).await.unwrap().len(), 9);
+    assert_eq!(topology::declare(&options).await.unwrap().len(), 6);
     assert_eq!(topology::declare(&options).await.unwrap(), [""; 0]);
     assert_eq!(topology::missing(&options).await.unwrap(), [""; 0]);
 

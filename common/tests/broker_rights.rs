@@ -30,7 +30,7 @@ async fn node() -> &'static Node {
 }
 
 /// Everything that somebody could try.
-const DEEDS: [&str; 18] = [
+const DEEDS: [&str; 20] = [
     "publish film",
     "publish retry",
     "publish dead letter",
@@ -43,6 +43,8 @@ const DEEDS: [&str; 18] = [
     "purge films",
     "purge dead letters",
     "lock the dead letters",
+    "listen for orders",
+    "listen to everything",
     "declare a queue",
     "declare an exchange",
     "delete the films",
@@ -81,6 +83,14 @@ async fn attempt(channel: &Channel, deed: &str) -> lapin::Result<()> {
         "lock the dead letters" => {
             let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
             channel.queue_declare("dovi.tmp.failed".into(), options, none()).await.map(drop)
+        }
+        "listen for orders" | "listen to everything" => {
+            let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+            channel.queue_declare("dovi.ctl.w.1".into(), own, none()).await?;
+            let exchange = if deed == "listen for orders" { topology::CONTROL } else { topology::EVENTS };
+            let options = QueueBindOptions::default();
+            channel.queue_bind("dovi.ctl.w.1".into(), exchange.into(), "#".into(), options, none()).await?;
+            channel.queue_delete("dovi.ctl.w.1".into(), QueueDeleteOptions::default()).await.map(drop)
         }
         "declare a queue" => {
             channel.queue_declare("dovi.mine".into(), QueueDeclareOptions::durable(), none()).await.map(drop)
@@ -132,8 +142,13 @@ async fn every_user_can_do_its_work_and_nothing_else() {
     topology::declare(&options).await.unwrap();
     let publish = ["publish film", "publish retry", "publish dead letter"];
     // Whoever may take messages may throw them away: RabbitMQ has one permission for both.
-    let worker = [&publish[..], &["publish event", "take films", "purge films"]].concat();
-    let cli = [&publish[..], &["take dead letters", "purge dead letters", "lock the dead letters"]].concat();
+    let worker =
+        [&publish[..], &["publish event", "take films", "purge films", "listen for orders"]].concat();
+    let cli = [
+        &publish[..],
+        &["publish command", "take dead letters", "purge dead letters", "lock the dead letters"],
+    ]
+    .concat();
     for (user, may) in [(PRODUCER, publish.to_vec()), (WORKER, worker), (CLI, cli), (MONITOR, Vec::new())] {
         assert_eq!(can(&user, options.vhost()).await, may, "{}", user.name);
     }

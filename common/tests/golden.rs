@@ -66,6 +66,8 @@ fn every_format_is_as_it_was() {
         holds::<Notice>("notice-ill.json"),
         holds::<Notice>("notice-queue-empty.json"),
         holds::<OutboxEntry>("outbox.json"),
+        holds::<common::broker::Notice>("control-order.json"),
+        holds::<common::broker::Notice>("control-cancel.json"),
     ]
     .into();
     let there: BTreeSet<String> =

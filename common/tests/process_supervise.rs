@@ -7,9 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::process::{
-    ExitReport, Outcome, Progress, SpawnError, StallWatch, Stdout, Supervision, ToolCommand, pipe, run,
+    ExitReport, Freeze, Outcome, Progress, SpawnError, StallWatch, Stdout, Supervision, ToolCommand, pipe,
+    run,
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -261,4 +263,66 @@ async fn a_tool_reads_what_another_writes_and_nobody_holds_its_input_open() {
     let endless = ToolCommand::new("cat").arg("/dev/zero");
     let wrote = run(&endless, Supervision { stdout, ..Supervision::default() }).await.unwrap();
     assert_eq!(wrote.outcome, Outcome::Signaled(13));
+}
+
+/// The state letters of a process and of all it started.
+fn states(pid: &str) -> Vec<char> {
+    let letter = |pid: &str| -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.trim_start().chars().next()
+    };
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    std::iter::once(pid).chain(children.split_whitespace()).filter_map(letter).collect()
+}
+
+#[tokio::test]
+async fn a_frozen_tool_stands_still_without_counting_as_stuck_and_goes_on() {
+    let (progress, freeze) = (Progress::new(), Freeze::default());
+    let (send, mut count) = mpsc::unbounded_channel();
+    let seen = progress.clone();
+    let stdout = Stdout::lines(move |line| {
+        seen.add(1);
+        drop(send.send(line.to_owned()));
+    });
+    let watch = Supervision {
+        freeze: freeze.clone(),
+        stall: Some(StallWatch { progress, after: Duration::from_millis(1500) }),
+        stdout,
+        ..Supervision::default()
+    };
+    let script = "echo $$; sh -c 'for n in 1 2 3 4 5 6 7 8 9; do echo $n; sleep 0.1; done'; exit 0";
+    let command = sh(script);
+    let tool = tokio::spawn(async move { run(&command, watch).await });
+    let pid = count.recv().await.unwrap();
+    count.recv().await.unwrap();
+    freeze.set(true);
+    let deadline = Instant::now() + LONG;
+    while !states(&pid).iter().all(|s| *s == 'T') {
+        assert!(Instant::now() < deadline, "{:?}", states(&pid));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    while count.try_recv().is_ok() {}
+    // Longer than the stall time.
+    assert!(tokio::time::timeout(Duration::from_secs(2), count.recv()).await.is_err(), "it goes on");
+    freeze.set(false);
+    let report = tool.await.unwrap().unwrap();
+    assert!(report.success() && report.duration > Duration::from_secs(2), "{report}");
+    let mut last = None;
+    while let Ok(line) = count.try_recv() {
+        last = Some(line);
+    }
+    assert_eq!(last.as_deref(), Some("9"));
+}
+
+#[tokio::test]
+async fn a_frozen_tool_can_be_asked_to_end() {
+    let (freeze, cancel) = (Freeze::default(), CancellationToken::new());
+    freeze.set(true);
+    let watch = Supervision { freeze, cancel: cancel.clone(), grace: LONG, ..Supervision::default() };
+    let command = sh("trap 'exit 7' TERM; sleep 60 & wait");
+    let tool = tokio::spawn(async move { run(&command, watch).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cancel.cancel();
+    let report = tokio::time::timeout(LONG / 2, tool).await.unwrap().unwrap().unwrap();
+    assert_eq!(report.outcome, Outcome::Cancelled, "{report}");
 }

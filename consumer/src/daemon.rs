@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::broker::{BrokerError, BrokerOptions, Delivery, Events, Publisher, Session};
+use common::broker::{BrokerError, BrokerOptions, Delivery, Events, Publisher, Session, listen};
 use common::config::Config;
 use common::job::FailureCode;
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ pub async fn run(
     }
     let ended = shutdown.intake.child_token();
     let mut chores = vec![
-        tokio::spawn(tidy(Janitor::new(&config), config.worker.janitor(), ended.clone())),
+        tokio::spawn(tidy(worker.clone(), Janitor::new(&config), config.worker.janitor(), ended.clone())),
         tokio::spawn({
             let (worker, intake) = (worker.clone(), shutdown.intake.clone());
             async move {
@@ -79,6 +79,7 @@ pub async fn run(
                 worker.presence().drains();
             }
         }),
+        tokio::spawn(steer(worker.clone(), options.clone(), shutdown.clone())),
     ];
     if let Some(address) = address {
         let (metrics, answers) = (outlets.metrics.clone(), worker.clone());
@@ -114,6 +115,7 @@ pub async fn run(
         worst = worst.max(slot.await.unwrap_or(Exit::Bug));
     }
     ended.cancel();
+    worker.obeyed().await;
     chores.iter().for_each(tokio::task::JoinHandle::abort);
     worker.presence().end(present.ok()).await;
     outlets.notifier.end().await;
@@ -136,8 +138,10 @@ fn outlets(
 }
 
 /// Clears away what dead workers left, now and `every` so often.
-async fn tidy(janitor: Janitor, every: Duration, ended: CancellationToken) {
+async fn tidy(worker: Arc<Worker>, janitor: Janitor, every: Duration, ended: CancellationToken) {
     while !ended.is_cancelled() {
+        // Nobody walks through the share in quiet hours.
+        worker.moves().await;
         let (janitor, stop) = (janitor.clone(), ended.clone());
         if let Err(e) = tokio::task::spawn_blocking(move || janitor.run(&stop)).await {
             tracing::error!(error = %e, "tidying up");
@@ -147,6 +151,32 @@ async fn tidy(janitor: Janitor, every: Duration, ended: CancellationToken) {
             () = tokio::time::sleep(every) => {}
         }
     }
+}
+
+/// Hears orders: from the broker at once, from the share with every beat.
+async fn steer(worker: Arc<Worker>, options: BrokerOptions, shutdown: Shutdown) {
+    let options = options.name(format!("dovi-consumer {}", worker.name())).property("worker", worker.name());
+    let mut notices = listen(options, worker.name());
+    let obey = async {
+        worker.drain().cancelled().await;
+        tracing::warn!("told to end");
+        shutdown.intake.cancel();
+        worker.leave().cancelled().await;
+        shutdown.now.cancel();
+    };
+    let hear = async {
+        loop {
+            if let Err(e) = worker.look_for_orders().await {
+                tracing::debug!(error = %e, "the orders on the share cannot be read");
+            }
+            let next = tokio::time::sleep(worker.next_look());
+            tokio::select! {
+                Some(notice) = notices.recv() => worker.hear(&notice),
+                () = next => {}
+            }
+        }
+    };
+    tokio::join!(obey, hear);
 }
 
 struct Slot {
@@ -196,11 +226,19 @@ impl Slot {
         }
     }
 
-    /// Waits until programs, share, folders and room are there. False: told to stop meanwhile.
+    /// Waits until programs, share, folders and room are there, and nobody wants it to pause. False: told to stop meanwhile.
     async fn wait_until_ready(&self) -> bool {
         let ready = async {
-            while !self.worker.ready().await {
-                tokio::time::sleep(self.config.worker.pause()).await;
+            loop {
+                self.worker.takes_films().await;
+                // An order that was given while this worker was away is on the share.
+                if self.worker.ready().await && self.worker.look_for_orders().await.is_ok() {
+                    if self.worker.is_open() {
+                        return;
+                    }
+                } else {
+                    tokio::time::sleep(self.config.worker.pause()).await;
+                }
             }
         };
         tokio::select! {
@@ -220,6 +258,10 @@ impl Slot {
                     return Ended::Finished(Exit::Ok);
                 }
                 () = self.worker.falls_ill() => {
+                    session.close().await;
+                    return Ended::Rest(Duration::ZERO);
+                }
+                () = self.worker.takes_no_films() => {
                     session.close().await;
                     return Ended::Rest(Duration::ZERO);
                 }
@@ -271,9 +313,17 @@ impl Slot {
     async fn handle(&self, session: &Session, delivery: &Delivery) -> Handled {
         let stop = Stop::default();
         let watch = {
-            let (stop, shutdown) = (stop.clone(), self.shutdown.clone());
+            let (stop, shutdown, worker) = (stop.clone(), self.shutdown.clone(), self.worker.clone());
             tokio::spawn(async move {
-                shutdown.now.cancelled().await;
+                // A film that stands still is never finished: then to stop is to give it back.
+                let still = async {
+                    shutdown.intake.cancelled().await;
+                    worker.stands_still().await;
+                };
+                tokio::select! {
+                    () = shutdown.now.cancelled() => {}
+                    () = still => {}
+                }
                 stop.stop(FailureCode::Shutdown);
                 shutdown.kill.cancelled().await;
                 stop.kill();

@@ -19,7 +19,8 @@ Examples:
   dovi-producer scan --limit 1              one film as a test
   dovi-producer scan                        queue all that is new
   dovi-producer status --watch              how far is it
-  dovi-producer failed list                 what could not be done, and why";
+  dovi-producer failed list                 what could not be done, and why
+  dovi-producer pause --now                 all workers stand still, until resume";
 
 /// Finds Dolby Vision Profile 7 films and queues them for conversion to Profile 8.1.
 #[derive(Debug, Parser)]
@@ -115,6 +116,61 @@ Examples:
     /// Look at films that were given up, try them again, or drop them
     #[command(subcommand)]
     Failed(FailedCommand),
+    /// Let workers take no more films, until `resume`
+    #[command(after_help = "\
+The film in hand is finished first. With --now it stands still at once: its programs use no processor time, and
+keep what they have done, until `resume` lets them go on. Without names it is for all workers, also for those that
+come later. It is written on the share, so that it outlives restarts of workers and of the broker; a worker whose
+machine is switched off while it stands still begins its film anew.
+
+Says who heard it. Exit code 1 if nobody did, or not everybody.
+
+Examples:
+  dovi-producer pause
+  dovi-producer pause vm2 --now")]
+    Pause(PauseArgs),
+    /// Let workers take films again
+    #[command(after_help = "\
+The latest order counts: `pause` and then `resume vm1` lets vm1 alone go on. Working hours of a worker
+(worker.hours, worker.quiet) stay in force.
+
+Examples:
+  dovi-producer resume
+  dovi-producer resume vm2")]
+    Resume(ResumeArgs),
+    /// Let workers end after the film in hand
+    #[command(after_help = "\
+The worker's exit code is 0, and its service is not started again by itself. With --now the film in hand is given
+back to the queue, uncounted, and the exit code is 4. So is that of a worker that stands still (`pause --now`).
+
+Examples:
+  dovi-producer drain vm2
+  dovi-producer drain --all --now")]
+    Drain(DrainArgs),
+    /// Drop films: stop those in work, and never begin those that are queued
+    #[command(after_help = "\
+JOB is a job's id, its first digits, a library path such as films:Some Film/film.mkv, or a path of this machine; a
+folder is every queued film below it. A film that is dropped counts as given up, with the code `cancelled`:
+`failed list` shows it, `failed retry` queues it again. Nothing half done stays behind.
+
+Exit code 1 if a film could not be dropped, for example since it is done, or since its worker does not answer.
+
+Examples:
+  dovi-producer cancel 3fa1
+  dovi-producer cancel 'films:Some Film (2019)/film.mkv'")]
+    Cancel(CancelArgs),
+    /// Have films taken before all others
+    #[command(after_help = "\
+JOB is as for `cancel`. The next worker that is free takes it; films in work are not stopped for it. Several go in
+the order in which they were named. Works on every RabbitMQ from 3.10 on: such a film gets a second message in a
+queue of its own (dovi.films.first), and whoever meets its first one later finds the film done.
+
+Exit code 1 if a film is not waiting, for example since a worker has it already.
+
+Examples:
+  dovi-producer priority 3fa1
+  dovi-producer priority /mnt/nas/films/Series")]
+    Priority(PriorityArgs),
     /// Tell what a file is, with the evidence; needs no configuration, queues nothing
     #[command(after_help = "\
 Reads some places of the file, which takes well under a second. --full reads
@@ -250,6 +306,70 @@ pub struct Pick {
     /// All of them
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pause`
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Names of workers; none = all
+    #[arg(value_name = "WORKER")]
+    pub workers: Vec<String>,
+    /// The films in hand stand still too
+    #[arg(long)]
+    pub now: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Names of workers; none = all
+    #[arg(value_name = "WORKER")]
+    pub workers: Vec<String>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Names of workers
+    #[arg(value_name = "WORKER", required_unless_present = "all")]
+    pub workers: Vec<String>,
+    /// All that are there
+    #[arg(long, conflicts_with = "workers")]
+    pub all: bool,
+    /// Give the films in hand back
+    #[arg(long)]
+    pub now: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cancel`
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// Job ids, their first digits, or files or folders of the library
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `priority`
+#[derive(Debug, Args)]
+pub struct PriorityArgs {
+    /// Job ids, their first digits, or files or folders of the library
+    #[arg(required = true, value_name = "JOB")]
+    pub jobs: Vec<String>,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,

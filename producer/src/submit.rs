@@ -49,7 +49,9 @@ impl Submitter {
     /// The broker cannot be used.
     pub async fn connect(config: &Config, share: &ShareState, first: bool) -> Result<Self, Failure> {
         let options = broker_options(config)?;
-        match topology::missing(&options).await {
+        let missing = topology::missing(&options).await;
+        let needed = |names: Vec<&'static str>| names.into_iter().filter(|name| topology::is_needed(name));
+        match missing.map(|names| needed(names).collect::<Vec<_>>()) {
             Ok(missing) if missing.is_empty() => {}
             Ok(_) if first => {
                 topology::declare(&options).await?;
@@ -153,6 +155,8 @@ impl Cleared {
     /// The share is gone or fails.
     pub fn take(share: &ShareState, job: JobId, done: &[JobId]) -> Result<Self, Failure> {
         let mut cleared = Self { files: Vec::new(), had_failed: false };
+        // Whoever queues a film wants it: an old cancel must not stop it.
+        share.forget_cancel(job)?;
         let own = [(Folder::Failed, job)];
         for (folder, id) in own.into_iter().chain(done.iter().map(|id| (Folder::Done, *id))) {
             // A file that holds nonsense is not worth restoring, but must go all the same.

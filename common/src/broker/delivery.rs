@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lapin::options::{BasicAckOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions};
 
 use super::error::within;
 use super::message::{Headers, parse};
@@ -22,13 +22,22 @@ pub struct Delivery {
     inner: lapin::message::Delivery,
     headers: Headers,
     held: Arc<Held>,
+    /// From the queue of films that go first.
+    first: bool,
     settled: bool,
 }
 
 impl Delivery {
     pub(super) fn new(inner: lapin::message::Delivery, held: Arc<Held>) -> Self {
         let headers = Headers::read(&inner.properties);
-        Self { inner, headers, held, settled: false }
+        Self { inner, headers, held, first: false, settled: false }
+    }
+
+    /// One of those that go first.
+    pub(super) fn first(inner: lapin::message::Delivery, held: Arc<Held>) -> Self {
+        let mut first = Self::new(inner, held);
+        first.first = true;
+        first
     }
 
     /// The job in the body, which is untrusted.
@@ -109,7 +118,23 @@ impl Delivery {
     /// As [`retry`](Self::retry).
     pub async fn give_back(mut self, publisher: &Publisher, delay: Option<Tier>) -> Result<(), BrokerError> {
         let message = self.headers.again(self.inner.data.clone())?.handed_out_before(self.redelivered());
-        self.move_to(publisher, delay.map_or(Route::Film, Route::Retry), &message).await
+        let at_once = if self.first { Route::First } else { Route::Film };
+        self.move_to(publisher, delay.map_or(at_once, Route::Retry), &message).await
+    }
+
+    /// Makes way for another film, and keeps its place in the queue. The broker counts that as a delivery.
+    pub(super) async fn put_back(mut self) -> Result<(), BrokerError> {
+        const WHAT: &str = "put the film back";
+        self.check(WHAT)?;
+        let limit = self.held.timeout;
+        let options = BasicNackOptions { requeue: true, ..Default::default() };
+        if !within(limit, WHAT, self.inner.acker.nack(options)).await? {
+            return Err(BrokerError::SessionOver { what: WHAT });
+        }
+        // As after an ack: any answer tells that it was handled.
+        within(limit, WHAT, self.held.channel.basic_qos(1, BasicQosOptions::default())).await?;
+        self.settled = true;
+        Ok(())
     }
 
     /// Given up: puts the report among the dead letters, then acks.

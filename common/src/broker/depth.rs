@@ -1,5 +1,7 @@
 //! How full the queues are.
 
+use lapin::Channel;
+
 use super::{BrokerError, BrokerOptions, Link, topology};
 
 /// One queue, now.
@@ -18,6 +20,8 @@ pub struct QueueDepth {
 pub struct Depths {
     /// Films waiting.
     pub films: QueueDepth,
+    /// Copies of films that go before all others; `None` where the broker has no such queue, or does not show it.
+    pub first: Option<QueueDepth>,
     /// Films waiting for their next try, shortest tier first.
     pub retry: Vec<QueueDepth>,
     /// Films given up on.
@@ -38,24 +42,30 @@ impl Depths {
 pub async fn depths(options: &BrokerOptions) -> Result<Depths, BrokerError> {
     let link = Link::connect(options, "status").await?;
     let channel = link.channel().await?;
-    let mut all = Vec::with_capacity(topology::QUEUES.len());
-    for q in &topology::QUEUES {
-        let found = topology::look(&channel, q.name, options.timeout).await?;
-        all.push(QueueDepth {
-            name: q.name,
-            ready: found.message_count(),
-            consumers: found.consumer_count(),
-        });
+    // A failed look closes its channel.
+    let first = look(&link.channel().await?, topology::FIRST, options.timeout).await;
+    let first = match first {
+        Ok(first) => Some(first),
+        Err(BrokerError::Missing { .. } | BrokerError::Forbidden { .. }) => None,
+        Err(e) => return Err(e),
+    };
+    let films = look(&channel, topology::FILMS, options.timeout).await?;
+    let mut retry = Vec::new();
+    for q in topology::QUEUES.iter().filter(|q| q.tier.is_some()) {
+        retry.push(look(&channel, q.name, options.timeout).await?);
     }
+    let failed = look(&channel, topology::FAILED, options.timeout).await?;
     link.close().await;
-    let (films, rest) = (all.remove(0), all);
-    let (failed, retry): (Vec<_>, Vec<_>) = rest.into_iter().partition(|q| q.name == topology::FAILED);
-    match failed.into_iter().next() {
-        Some(failed) => Ok(Depths { films, retry, failed }),
-        None => {
-            Err(BrokerError::Missing { what: "look at the queues".into(), problem: topology::FAILED.into() })
-        }
-    }
+    Ok(Depths { films, first, retry, failed })
+}
+
+async fn look(
+    channel: &Channel,
+    name: &'static str,
+    limit: std::time::Duration,
+) -> Result<QueueDepth, BrokerError> {
+    let found = topology::look(channel, name, limit).await?;
+    Ok(QueueDepth { name, ready: found.message_count(), consumers: found.consumer_count() })
 }
 
 /// Looks at the queues again and again over one connection.

@@ -54,6 +54,8 @@ impl Tier {
 pub enum Route {
     /// To the workers.
     Film,
+    /// To the workers, before all others.
+    First,
     /// To the workers, after a delay.
     Retry(Tier),
     /// To the dead letters.
@@ -65,6 +67,7 @@ impl Route {
     pub fn key(self) -> &'static str {
         match self {
             Self::Film => topology::FILM_KEY,
+            Self::First => topology::FIRST_KEY,
             Self::Retry(Tier::Minute) => "retry.1m",
             Self::Retry(Tier::TenMinutes) => "retry.10m",
             Self::Retry(Tier::Hour) => "retry.1h",
@@ -205,7 +208,13 @@ impl Headers {
             code: header(CODE).and_then(text).and_then(|t| t.parse().ok()),
             priority: p.priority().unwrap_or(DEFAULT_PRIORITY),
             again: matches!(header(AGAIN), Some(AMQPValue::Boolean(true))),
-            deliveries: header("x-delivery-count").and_then(number).unwrap_or(0),
+            // 4.3 counts a film that was put back as acquired and not as delivered (measured); what it counts as delivered is
+            // what it gives up by.
+            deliveries: ["x-delivery-count", "x-acquired-count"]
+                .into_iter()
+                .filter_map(|key| header(key).and_then(number))
+                .max()
+                .unwrap_or(0),
             published: *p.timestamp(),
         }
     }
@@ -302,7 +311,8 @@ mod tests {
 
     #[test]
     fn routes_are_keys_of_the_topology() {
-        let routes = [Route::Film, Route::Failed].into_iter().chain(Tier::ALL.map(Route::Retry));
+        let routes =
+            [Route::Film, Route::First, Route::Failed].into_iter().chain(Tier::ALL.map(Route::Retry));
         let keys: Vec<_> = routes.map(Route::key).collect();
         for q in topology::QUEUES {
             assert!(keys.contains(&q.key), "{}", q.key);

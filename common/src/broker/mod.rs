@@ -5,8 +5,9 @@
 //! | `topology` | every exchange, queue, key and argument, as one table |
 //! | `options`, `connection` | who connects where, and one connection with deadlines |
 //! | `publish` | confirmed publishing, one message at a time |
-//! | `session`, `delivery` | taking films: one at a time, each settled exactly once |
+//! | `session`, `delivery` | taking films: one at a time, those that go first before the others, each settled exactly once |
 //! | `failed` | looking at and moving dead letters without losing one |
+//! | `control` | orders to workers, which the share has too |
 //! | `events` | telemetry that may be lost |
 //! | `depth` | how full the queues are |
 //! | `users`, `admin` | one user for each program, and making them over the management API |
@@ -18,6 +19,7 @@
 mod admin;
 mod backoff;
 mod connection;
+mod control;
 mod delivery;
 mod depth;
 mod error;
@@ -34,6 +36,7 @@ pub mod users;
 pub use admin::Admin;
 pub use backoff::Backoff;
 pub use connection::{Link, QUIET, tells_secrets};
+pub use control::{Notice, listen, send_notice};
 pub use delivery::Delivery;
 pub use depth::{DepthWatch, Depths, QueueDepth, depths};
 pub use error::BrokerError;

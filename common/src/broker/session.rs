@@ -1,11 +1,11 @@
 //! Taking films from the queue, one at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::sync::mpsc;
@@ -18,11 +18,21 @@ use super::{Backoff, BrokerError, BrokerOptions, Delivery, Link, topology};
 /// After a cancel the consumer's stream is silent, so the link's state is looked at this often.
 const WATCH: Duration = Duration::from_millis(250);
 
+/// While nothing comes, the queue of films that go first is looked into this often.
+const LOOK: Duration = Duration::from_secs(5);
+/// A film that made way for others so often has its turn. The broker gives it up at its 100th delivery (see the topology).
+const PATIENCE: u64 = 20;
+
 /// What a session and its delivery both know.
 #[derive(Debug)]
 pub(super) struct Held {
     pub channel: Channel,
     pub timeout: Duration,
+    life: Arc<Life>,
+}
+
+#[derive(Debug, Default)]
+struct Life {
     over: CancellationToken,
     reason: OnceLock<String>,
     cancelled: AtomicBool,
@@ -31,21 +41,32 @@ pub(super) struct Held {
 impl Held {
     /// Ends the session for its holder and its delivery alike. The first reason stays.
     pub fn end(&self, reason: &str) {
-        self.reason.get_or_init(|| reason.to_owned());
-        self.over.cancel();
+        self.life.reason.get_or_init(|| reason.to_owned());
+        self.life.over.cancel();
     }
 
     pub fn is_over(&self) -> bool {
-        self.over.is_cancelled()
+        self.life.over.is_cancelled()
     }
 
     fn error(&self) -> BrokerError {
-        let problem = self.reason.get().map_or("the session ended", String::as_str);
+        let problem = self.life.reason.get().map_or("the session ended", String::as_str);
         BrokerError::Lost { what: "take films".into(), problem: problem.to_owned() }
     }
 }
 
-/// One connection, one channel, one consumer, at most one delivery.
+/// Where films are that go before all others.
+#[derive(Debug)]
+enum First {
+    /// Not looked into yet.
+    Unknown,
+    /// On a channel of its own, since a look at a queue that is missing closes it.
+    There(Arc<Held>),
+    /// The broker has no such queue, or does not let this user at it.
+    Absent,
+}
+
+/// One connection, one consumer, at most one delivery.
 ///
 /// The connection is for taking and acknowledging only: publishing goes over a [`Publisher`](super::Publisher). A
 /// session that is over stays over, and the broker hands its delivery out again; open a new one when its job is done.
@@ -56,6 +77,11 @@ pub struct Session {
     deliveries: mpsc::Receiver<Delivery>,
     tag: String,
     pump: AbortHandle,
+    /// The consumer's stream has ended, and everything in it was handed on.
+    drained: CancellationToken,
+    first: First,
+    /// The consumer made way for a film that goes first.
+    gave_way: bool,
 }
 
 impl Session {
@@ -69,21 +95,12 @@ impl Session {
         let channel = link.channel().await?;
         within(limit, "set the prefetch", channel.basic_qos(1, BasicQosOptions::default())).await?;
         let tag = options.name.clone();
-        let opts = BasicConsumeOptions::default();
-        let consume =
-            channel.basic_consume(topology::FILMS.into(), tag.as_str().into(), opts, FieldTable::default());
-        let consumer = within(limit, "take films", consume).await?;
-        let held = Arc::new(Held {
-            channel,
-            timeout: limit,
-            over: CancellationToken::new(),
-            reason: OnceLock::new(),
-            cancelled: AtomicBool::new(false),
-        });
+        let held = Arc::new(Held { channel, timeout: limit, life: Arc::default() });
+        let consumer = consume(&held, &tag).await?;
         let link = Arc::new(link);
-        let (into, deliveries) = mpsc::channel(1);
-        let pump = tokio::spawn(pump(consumer, held.clone(), link.clone(), into)).abort_handle();
-        Ok(Self { link, held, deliveries, tag, pump })
+        let (deliveries, drained, pump) = start(consumer, &held, &link);
+        let (first, gave_way) = (First::Unknown, false);
+        Ok(Self { link, held, deliveries, tag, pump, drained, first, gave_way })
     }
 
     /// As [`open`](Self::open), and tries again with growing waits until it works. `failed` hears of each failure and
@@ -105,22 +122,112 @@ impl Session {
         }
     }
 
-    /// Waits for the next film. The one before must be settled first, or none ever comes. May be dropped at any point.
+    /// Waits for the next film; one that goes first comes before the others. The one before must be settled, or none ever
+    /// comes. May be dropped at any point, but then the session must be closed or dropped too: a film may have come already.
     ///
     /// # Errors
     /// [`BrokerError::Lost`]: the session is over.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        tokio::select! {
-            biased;
-            () = self.held.over.cancelled() => Err(self.held.error()),
-            delivery = self.deliveries.recv() => delivery.ok_or_else(|| self.held.error()),
+        loop {
+            let waiting = self.deliveries.try_recv().ok();
+            let handed = match waiting {
+                Some(handed) => Some(handed),
+                None => {
+                    if let Some(first) = self.look_first().await? {
+                        self.give_way(None).await?;
+                        return Ok(first);
+                    }
+                    if self.gave_way {
+                        self.take_again().await?;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = self.held.life.over.cancelled() => return Err(self.held.error()),
+                        delivery = self.deliveries.recv() => Some(delivery.ok_or_else(|| self.held.error())?),
+                        () = tokio::time::sleep(LOOK) => None,
+                    }
+                }
+            };
+            let Some(handed) = handed else { continue };
+            if handed.broker_deliveries() >= PATIENCE {
+                return Ok(handed);
+            }
+            return match self.look_first().await? {
+                Some(first) => {
+                    self.give_way(Some(handed)).await?;
+                    Ok(first)
+                }
+                None => Ok(handed),
+            };
         }
+    }
+
+    /// Takes a film that goes before all others, if there is one.
+    async fn look_first(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        const WHAT: &str = "look for films that go first";
+        let held = match &self.first {
+            First::Absent => return Ok(None),
+            First::There(held) => held.clone(),
+            First::Unknown => {
+                let channel = self.link.channel().await?;
+                Arc::new(Held { channel, timeout: self.held.timeout, life: self.held.life.clone() })
+            }
+        };
+        let get = held.channel.basic_get(topology::FIRST.into(), BasicGetOptions::default());
+        match within(held.timeout, WHAT, get).await {
+            Ok(got) => {
+                self.first = First::There(held.clone());
+                Ok(got.map(|message| Delivery::first(message.delivery, held)))
+            }
+            Err(e @ (BrokerError::Missing { .. } | BrokerError::Forbidden { .. })) => {
+                static TOLD: Once = Once::new();
+                TOLD.call_once(|| {
+                    tracing::warn!(
+                        "`dovi-producer priority` has no effect on this worker: {e}; run `dovi-producer setup` once (with \
+                         --admin, where each program has a user of its own)"
+                    );
+                });
+                self.first = First::Absent;
+                Ok(None)
+            }
+            Err(e) => {
+                self.held.end(&e.to_string());
+                Err(e)
+            }
+        }
+    }
+
+    /// With a film that goes first in hand: stops the consumer, and puts back what it brought. Otherwise it would hold the next
+    /// film for as long as this one takes, while others have nothing to do.
+    async fn give_way(&mut self, handed: Option<Delivery>) -> Result<(), BrokerError> {
+        if self.gave_way {
+            return Ok(());
+        }
+        self.cancel().await?;
+        self.gave_way = true;
+        if tokio::time::timeout(self.held.timeout, self.drained.cancelled()).await.is_err() {
+            self.held.end("the consumer did not end");
+            return Err(self.held.error());
+        }
+        for film in handed.into_iter().chain(self.deliveries.try_recv().ok()) {
+            film.put_back().await?;
+        }
+        Ok(())
+    }
+
+    async fn take_again(&mut self) -> Result<(), BrokerError> {
+        self.pump.abort();
+        self.held.life.cancelled.store(false, Ordering::SeqCst);
+        let consumer = consume(&self.held, &self.tag).await.inspect_err(|e| self.held.end(&e.to_string()))?;
+        (self.deliveries, self.drained, self.pump) = start(consumer, &self.held, &self.link);
+        self.gave_way = false;
+        Ok(())
     }
 
     /// Waits until the session is over, for `select!` beside the running job. Costs nothing and may be dropped at any
     /// point. It does not look at the delivery, so it can run while one is held.
     pub async fn lost(&self) -> BrokerError {
-        self.held.over.cancelled().await;
+        self.held.life.over.cancelled().await;
         self.held.error()
     }
 
@@ -135,7 +242,7 @@ impl Session {
     /// # Errors
     /// [`BrokerError::Lost`] or [`BrokerError::Timeout`]: the session is over.
     pub async fn cancel(&self) -> Result<(), BrokerError> {
-        self.held.cancelled.store(true, Ordering::SeqCst);
+        self.held.life.cancelled.store(true, Ordering::SeqCst);
         let cancel = self.held.channel.basic_cancel(self.tag.as_str().into(), BasicCancelOptions::default());
         let cancelled = within(self.held.timeout, "stop taking films", cancel).await;
         if let Err(e) = &cancelled {
@@ -161,11 +268,34 @@ impl Drop for Session {
     }
 }
 
+async fn consume(held: &Held, tag: &str) -> Result<Consumer, BrokerError> {
+    let (opts, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consume = held.channel.basic_consume(topology::FILMS.into(), tag.into(), opts, none);
+    within(held.timeout, "take films", consume).await
+}
+
+fn start(
+    consumer: Consumer,
+    held: &Arc<Held>,
+    link: &Arc<Link>,
+) -> (mpsc::Receiver<Delivery>, CancellationToken, AbortHandle) {
+    let (into, deliveries) = mpsc::channel(1);
+    let drained = CancellationToken::new();
+    let pump = tokio::spawn(pump(consumer, held.clone(), link.clone(), into, drained.clone()));
+    (deliveries, drained, pump.abort_handle())
+}
+
 /// Reads the consumer's stream whether or not anybody waits for it, so that a loss is known the moment it happens.
-async fn pump(mut consumer: Consumer, held: Arc<Held>, link: Arc<Link>, into: mpsc::Sender<Delivery>) {
+async fn pump(
+    mut consumer: Consumer,
+    held: Arc<Held>,
+    link: Arc<Link>,
+    into: mpsc::Sender<Delivery>,
+    drained: CancellationToken,
+) {
     let reason = loop {
         let next = tokio::select! {
-            () = held.over.cancelled() => break "closed".to_owned(),
+            () = held.life.over.cancelled() => break "closed".to_owned(),
             next = consumer.next() => next,
         };
         match next {
@@ -177,7 +307,10 @@ async fn pump(mut consumer: Consumer, held: Arc<Held>, link: Arc<Link>, into: mp
                 }
             }
             Some(Err(e)) => break e.to_string(),
-            None if held.cancelled.load(Ordering::SeqCst) => break watch(&held, &link).await,
+            None if held.life.cancelled.load(Ordering::SeqCst) => {
+                drained.cancel();
+                break watch(&held, &link).await;
+            }
             // Never acknowledge after this: 4.3 sends it at its ack timeout and leaves the channel open; an ack is
             // then swallowed, and the next film goes to a consumer that does not exist any more (measured).
             None => break "the broker ended the consumer (queue deleted, or its ack timeout)".to_owned(),
@@ -191,7 +324,7 @@ async fn pump(mut consumer: Consumer, held: Arc<Held>, link: Arc<Link>, into: mp
 async fn watch(held: &Held, link: &Link) -> String {
     while link.usable() && held.channel.status().connected() {
         tokio::select! {
-            () = held.over.cancelled() => return "closed".to_owned(),
+            () = held.life.over.cancelled() => return "closed".to_owned(),
             () = tokio::time::sleep(WATCH) => {}
         }
     }

@@ -22,6 +22,9 @@ pub const EVENTS: &str = "dovi.events";
 pub const CONTROL: &str = "dovi.control";
 /// The queue of films to convert.
 pub const FILMS: &str = "dovi.films";
+/// The queue of films that go before all others. RabbitMQ's own priorities order quorum queues only from 4.3 on (measured).
+/// What lies here are copies of messages in [`FILMS`]: whoever gets the second one sees that the film is done.
+pub const FIRST: &str = "dovi.films.first";
 /// The queue of films given up on.
 pub const FAILED: &str = "dovi.failed";
 /// Prefix of the exclusive queues that the command line makes for itself.
@@ -29,6 +32,8 @@ pub const TEMPORARY: &str = "dovi.tmp.";
 
 /// Key of [`FILMS`].
 pub const FILM_KEY: &str = "film";
+/// Key of [`FIRST`].
+pub const FIRST_KEY: &str = "film.first";
 /// Key of [`FAILED`].
 pub const FAILED_KEY: &str = "failed";
 
@@ -72,8 +77,9 @@ pub const EXCHANGES: [Exchange; 3] = [
 ];
 
 /// The queues, all durable quorum queues: their acks and confirms survive a killed broker.
-pub const QUEUES: [Queue; 5] = [
+pub const QUEUES: [Queue; 6] = [
     Queue { name: FILMS, key: FILM_KEY, limit: FILM_LIMIT, dead_letters: Some(FAILED_KEY), tier: None },
+    Queue { name: FIRST, key: FIRST_KEY, limit: FILM_LIMIT, dead_letters: Some(FAILED_KEY), tier: None },
     Queue {
         name: "dovi.retry.1m",
         key: "retry.1m",
@@ -195,6 +201,11 @@ pub(super) async fn look(
     let opts = QueueDeclareOptions { passive: true, ..Default::default() };
     let asked = channel.queue_declare(name.into(), opts, FieldTable::default());
     within(limit, &format!("look at {name}"), asked).await
+}
+
+/// Whether the fleet cannot work without it. A broker that an older version set up lacks what came later, and loses only that.
+pub fn is_needed(name: &str) -> bool {
+    name != FIRST
 }
 
 fn note<T>(

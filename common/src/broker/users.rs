@@ -29,8 +29,12 @@ pub struct User {
 }
 
 const NOTHING: &str = "^$";
+/// Where a worker hears orders: a queue of its own.
+const OWN: &str = r"^dovi\.ctl\..*$";
 /// The exchange of films, and (for their length alone) the queues.
-const PUBLISH: &str = r"^dovi\.(work|films|retry\.(1m|10m|1h)|failed)$";
+const PUBLISH: &str = r"^dovi\.(work|films(\.first)?|retry\.(1m|10m|1h)|failed)$";
+/// As [`PUBLISH`], and orders to workers.
+const STEER: &str = r"^dovi\.(work|control|films(\.first)?|retry\.(1m|10m|1h)|failed)$";
 
 /// Queues films, and reads nothing: for a scan that runs by itself.
 pub const PRODUCER: User = User {
@@ -42,24 +46,24 @@ pub const PRODUCER: User = User {
     read: NOTHING,
 };
 
-/// Takes films, and publishes retries, dead letters and events.
+/// Takes films, publishes retries, dead letters and events, and hears orders over a queue of its own, which it binds.
 pub const WORKER: User = User {
     name: "dovi-worker",
     purpose: "dovi-consumer run, doctor",
     tags: "",
-    configure: NOTHING,
-    write: r"^dovi\.(work|events)$",
-    read: r"^dovi\.films$",
+    configure: OWN,
+    write: r"^dovi\.(work|events|ctl\..*)$",
+    read: r"^dovi\.(films(\.first)?|control|ctl\..*)$",
 };
 
-/// Everything a person does with `dovi-producer`: also the dead letters. The exclusive queue that it may declare is the lock
+/// Everything a person does with `dovi-producer`: also orders to workers, and the dead letters. The exclusive queue that it may declare is the lock
 /// that keeps two people from moving the same letters.
 pub const CLI: User = User {
     name: "dovi-cli",
-    purpose: "every command of dovi-producer, also failed and rescan",
+    purpose: "every command of dovi-producer, also failed, rescan, pause, cancel",
     tags: "",
     configure: r"^dovi\.tmp\.failed$",
-    write: PUBLISH,
+    write: STEER,
     read: r"^dovi\.failed$",
 };
 

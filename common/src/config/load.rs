@@ -114,6 +114,9 @@ fn check(c: &Config) -> Result<(), ConfigError> {
             format!("{} is not a number of hours between 0.01 and 10000", w.janitor_h),
         );
     }
+    if let Err((key, problem)) = w.schedule() {
+        return bad(key, problem);
+    }
     if w.ill_after == 0 {
         return bad("worker.ill_after", "it must be at least 1".into());
     }

@@ -1,11 +1,13 @@
 //! Configuration: embedded defaults, then files, then the environment, then flags.
 
+mod hours;
 mod load;
 mod notify;
 mod output;
 mod sections;
 mod show;
 
+pub use hours::{Closed, OutsideHours, Schedule};
 pub use load::{ConfigError, Loaded, Overrides, load};
 pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSecrets, exposed_file};
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};

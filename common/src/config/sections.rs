@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::hours::{OutsideHours, Schedule, list_or_text};
 use super::notify::{MetricsConfig, NotifyConfig};
 use super::output::OutputConfig;
 use crate::job::{LibraryPath, PathError, Recipe};
@@ -119,6 +120,12 @@ pub struct WorkerConfig {
     pub ill_after: u32,
     pub ill_fast_s: f64,
     pub janitor_h: f64,
+    #[serde(deserialize_with = "list_or_text")]
+    pub hours: Vec<String>,
+    pub outside_hours: OutsideHours,
+    #[serde(deserialize_with = "list_or_text")]
+    pub quiet: Vec<String>,
+    pub timezone: String,
 }
 
 /// `[retry]`
@@ -249,6 +256,14 @@ impl WorkerConfig {
     /// `ill_fast_s` as a duration.
     pub fn ill_fast(&self) -> Duration {
         Duration::from_secs_f64(self.ill_fast_s)
+    }
+
+    /// When it works.
+    ///
+    /// # Errors
+    /// The setting that cannot be used, and what is wrong with it. None, once the configuration was loaded.
+    pub fn schedule(&self) -> Result<Schedule, (&'static str, String)> {
+        Schedule::new(&self.hours, &self.quiet, self.outside_hours, &self.timezone)
     }
 
     /// `janitor_h` as a duration.

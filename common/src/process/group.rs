@@ -22,6 +22,16 @@ impl Group {
         self.signal(Signal::CONT);
     }
 
+    /// Makes every member stand still.
+    pub(super) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets every member go on.
+    pub(super) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Ends every member.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);

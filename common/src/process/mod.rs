@@ -11,6 +11,7 @@
 //! | `supervise` | the one loop: output, end, what is left behind |
 //! | `stop` | the tool's own end, or ours: TERM, grace, KILL |
 //! | `stall` | telling a stuck tool from a slow one by its progress |
+//! | `freeze` | standing still and going on, for tools and our own threads |
 //! | `group` | signals to a whole process group |
 //! | `output` | where standard output goes |
 //! | `tail` | the last words on standard error, in bounded memory |
@@ -19,6 +20,7 @@
 //! | `which` | where a tool is |
 
 mod exit;
+mod freeze;
 mod group;
 mod log;
 mod output;
@@ -31,6 +33,7 @@ mod tail;
 mod which;
 
 pub use exit::{ExitReport, Outcome, SpawnError};
+pub use freeze::Freeze;
 pub use output::{Stdout, pipe};
 pub use spec::ToolCommand;
 pub use stall::{Progress, StallWatch};

@@ -61,6 +61,11 @@ impl StallClock {
         (self.watch.after / 8).clamp(Duration::from_millis(5), Duration::from_secs(5))
     }
 
+    /// The time since the last look does not count: the tool was made to stand still.
+    pub(super) fn skip(&mut self) {
+        self.last_look = Instant::now();
+    }
+
     /// Looks at the count; true if the tool is stuck.
     ///
     /// One look adds at most two intervals: a worker that was itself frozen (a suspended VM, SIGSTOP) must not

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
+use super::freeze::Freeze;
 use super::group::Group;
 use super::stall::StallClock;
 
@@ -16,8 +17,9 @@ use super::stall::StallClock;
 /// It cannot be ended, and the worker must not wait for it.
 const UNKILLABLE: Duration = Duration::from_secs(20);
 
-/// Who may ask for the end.
+/// Who may ask for the end, or that the tool stand still until then.
 pub(super) struct Stop {
+    pub(super) freeze: Freeze,
     pub(super) cancel: CancellationToken,
     pub(super) kill: CancellationToken,
     pub(super) grace: Duration,
@@ -66,7 +68,7 @@ pub(super) async fn watch_leader(
     stop: &Stop,
     stall: Option<StallClock>,
 ) -> Ended {
-    let (mut phase, mut ours, mut stall) = (Phase::Running, None, stall);
+    let (mut phase, mut ours, mut stall, mut frozen) = (Phase::Running, None, stall, false);
     let killed = || {
         group.kill();
         Phase::Killed(Instant::now() + UNKILLABLE)
@@ -89,11 +91,20 @@ pub(super) async fn watch_leader(
                 group.terminate();
                 phase = Phase::Asked(Instant::now() + stop.grace);
             }
+            () = stop.freeze.until(!frozen), if phase == Phase::Running => {
+                frozen = !frozen;
+                if frozen {
+                    group.freeze();
+                } else {
+                    group.thaw();
+                    stall.iter_mut().for_each(StallClock::skip);
+                }
+            }
             () = sleep_until(until), if phase != Phase::Running => match phase {
                 Phase::Killed(_) => return Ended { status: None, ours },
                 _ => phase = killed(),
             },
-            () = sleep(interval), if phase == Phase::Running && stall.is_some() => {
+            () = sleep(interval), if phase == Phase::Running && stall.is_some() && !frozen => {
                 // Nothing that a stuck tool would write on SIGTERM is of use: no grace.
                 if stall.as_mut().is_some_and(StallClock::look) {
                     ours = Some(Outcome::Stalled);

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
+use super::freeze::Freeze;
 use super::group::Group;
 use super::log::Log;
 use super::output::Sink;
@@ -36,6 +37,8 @@ pub struct Supervision {
     pub cancel: CancellationToken,
     /// Cancelled: kill at once. The second signal of an impatient person.
     pub kill: CancellationToken,
+    /// While it is on, the tool stands still.
+    pub freeze: Freeze,
     /// Time from SIGTERM to SIGKILL.
     pub grace: Duration,
     /// When the tool counts as stuck; `None` waits for ever.
@@ -58,6 +61,7 @@ impl Default for Supervision {
         Self {
             cancel: CancellationToken::new(),
             kill: CancellationToken::new(),
+            freeze: Freeze::default(),
             grace: Duration::from_secs(10),
             stall: None,
             stdin: None,
@@ -106,7 +110,7 @@ pub async fn run(command: &ToolCommand, watch: Supervision) -> Result<ExitReport
     let mut tail = Tail::new(watch.stderr_tail);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
 
-    let stop = Stop { cancel: watch.cancel, kill: watch.kill, grace: watch.grace };
+    let stop = Stop { freeze: watch.freeze, cancel: watch.cancel, kill: watch.kill, grace: watch.grace };
     let (ended, leaked) = {
         let read_out = drain(stdout, |bytes| sink.push(bytes));
         let read_err = drain(stderr, |bytes| {

@@ -17,6 +17,7 @@
 //! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
 //! | `outbox` | what is still to be told to people and media servers |
 //! | `workers` | who is there, for people |
+//! | `orders` | what people told workers |
 
 mod atomic;
 mod error;
@@ -26,6 +27,7 @@ mod journal;
 mod keeper;
 mod lease;
 mod observer;
+mod orders;
 mod outbox;
 mod owner;
 mod publish;
@@ -45,6 +47,7 @@ pub use journal::{Crashes, Entry, Event, Journal};
 pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};
 pub use observer::{Acquire, LeaseObserver};
+pub use orders::{Cancel, Command, Order, Orders};
 pub use outbox::{Outbox, OutboxEntry};
 pub use owner::{Fate, Owner, fate};
 pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
@@ -53,4 +56,4 @@ pub use space::{Reservation, Reservations, SpaceError, free_bytes, require};
 pub use state::{Counts, Folder, JobState, Listing, ShareState};
 pub use sweep::Swept;
 pub use trash::{Pruned, Trash, TrashFolder, TrashPlace, TrashRecord, prune_trash};
-pub use workers::{SeenWorker, WorkerFile, WorkerInfo, WorkerState};
+pub use workers::{Pause, PauseCause, SeenWorker, WorkerFile, WorkerInfo, WorkerState, stem as worker_stem};

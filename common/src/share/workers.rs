@@ -35,6 +35,8 @@ pub enum WorkerState {
     Busy,
     /// Taking no films until what is wrong with it is gone.
     Ill,
+    /// Taking no films, or standing still with one in hand, since a person or its settings say so: see [`Pause`].
+    Paused,
     /// Told to stop; it ends after the film in hand.
     Draining,
     /// It ended. Workers of this version remove their file instead.
@@ -52,11 +54,43 @@ impl WorkerState {
             Self::Idle => "idle",
             Self::Busy => "busy",
             Self::Ill => "ill",
+            Self::Paused => "paused",
             Self::Draining => "draining",
             Self::Stopped => "stopped",
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Who paused a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PauseCause {
+    /// A person: `dovi-producer pause`.
+    Order,
+    /// It is outside of `worker.hours`.
+    Hours,
+    /// It is within `worker.quiet`.
+    Quiet,
+    /// Written by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why a worker takes no further film, and until when. One that was told so with a film in hand may still be busy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who paused it.
+    pub cause: PauseCause,
+    /// The films in hand stand still too; otherwise they are finished first.
+    #[serde(default)]
+    pub frozen: bool,
+    /// When it goes on by itself, if it does.
+    #[serde(default)]
+    pub until: Option<jiff::Timestamp>,
+    /// Who gave the order, as `user@host`.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// What a worker says of itself. Read from the share it is text from outside: see [`ShareState::workers`].
@@ -87,6 +121,12 @@ pub struct WorkerInfo {
     /// The failure code of that.
     #[serde(default)]
     pub code: Option<String>,
+    /// That it is paused, or will be after the film in hand.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// The id of the latest order that it heard of, see [`super::Order`].
+    #[serde(default)]
+    pub order: Option<String>,
     /// In this state since, by its own clock.
     pub since: jiff::Timestamp,
     /// Films finished since it started.
@@ -220,7 +260,8 @@ fn bounded(mut info: WorkerInfo) -> WorkerInfo {
     for text in [&mut info.name, &mut info.host, &mut info.origin, &mut info.version] {
         cut(text);
     }
-    [&mut info.why, &mut info.code].into_iter().flatten().for_each(cut);
+    let by = info.pause.as_mut().and_then(|p| p.by.as_mut());
+    [info.why.as_mut(), info.code.as_mut(), info.order.as_mut(), by].into_iter().flatten().for_each(cut);
     info
 }
 
@@ -298,8 +339,8 @@ impl WorkerFile {
     }
 }
 
-/// A file name that every file system takes; a long name keeps its beginning and gets a hash.
-fn stem(name: &str) -> String {
+/// A worker's name as a part of file names that every file system takes; a long name keeps its beginning and gets a hash.
+pub fn stem(name: &str) -> String {
     let mut stem = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && !stem.is_empty()) {
@@ -345,6 +386,8 @@ mod tests {
             state: WorkerState::Idle,
             why: None,
             code: None,
+            pause: None,
+            order: None,
             since: at,
             done: 0,
             failed: 0,

@@ -241,6 +241,12 @@ async fn broker(config: &Config) -> Finding {
     };
     match looked.await {
         Ok((missing, options)) if missing.is_empty() => good("broker", options.to_string()),
+        Ok((missing, options)) if !missing.iter().any(|name| topology::is_needed(name)) => finding(
+            "broker",
+            State::Warning,
+            format!("{options} lacks {}: `dovi-producer priority` has no effect", missing.join(", ")),
+            Some("run `dovi-producer setup` once"),
+        ),
         Ok((missing, options)) => {
             bad("broker", format!("{options} lacks {}", missing.join(", ")), "run `dovi-producer setup` once")
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::config::Decode;
 use common::job::{Certificate, FailureCode, JobId, Recipe};
-use common::process::{Progress as Count, StallWatch, Supervision};
+use common::process::{Freeze, Progress as Count, StallWatch, Supervision};
 use common::share::Reservations;
 use tokio_util::sync::CancellationToken;
 
@@ -127,9 +127,10 @@ pub trait Watcher: Send + Sync {
     fn notice(&self, text: &str);
 }
 
-/// The way to stop the work on a film, with the reason.
+/// The way to stop the work on a film, with the reason; or to make it stand still for a while.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
+    freeze: Freeze,
     gently: CancellationToken,
     at_once: CancellationToken,
     reason: Arc<OnceLock<FailureCode>>,
@@ -141,6 +142,37 @@ impl Stop {
         // A second reason changes nothing.
         let _ = self.reason.set(reason);
         self.gently.cancel();
+        // Whoever stands still must see it.
+        self.freeze.set(false);
+    }
+
+    /// Makes tools and threads stand still, or lets them go on. Work that was asked to stop is not held.
+    pub fn freeze(&self, on: bool) {
+        self.freeze.set(on && !self.is_stopped());
+        if self.is_stopped() {
+            self.freeze.set(false);
+        }
+    }
+
+    /// For threads that do the work themselves, now and then: holds them while the work stands still; true if it was asked to
+    /// stop.
+    pub fn holds_or_ends(&self) -> bool {
+        self.freeze.hold();
+        self.is_stopped()
+    }
+
+    /// As [`Stop::holds_or_ends`], between two steps.
+    ///
+    /// # Errors
+    /// The work was asked to stop.
+    pub async fn pass(&self, stage: Stage) -> Result<(), StageError> {
+        self.freeze.until(false).await;
+        self.check(stage)
+    }
+
+    /// How long the work has stood still in all.
+    pub fn frozen_for(&self) -> Duration {
+        self.freeze.total()
     }
 
     /// Has tools killed without grace.
@@ -206,6 +238,7 @@ impl Context {
         Supervision {
             cancel: self.stop.gently.clone(),
             kill: either(&self.stop.at_once, own),
+            freeze: self.stop.freeze.clone(),
             grace: self.watch.grace,
             stall: Some(StallWatch { progress: count.clone(), after: self.watch.stall }),
             log: self.watch.log.clone(),
@@ -239,6 +272,20 @@ mod tests {
         );
         assert!(!seen.is_still(&Source { size: 8, ..seen }));
         assert!(!seen.is_still(&Source { mtime_ns: seen.mtime_ns + 1_000_000, ..seen }));
+    }
+
+    #[test]
+    fn what_was_asked_to_stop_stands_still_no_longer() {
+        let stop = Stop::default();
+        stop.freeze(true);
+        let held = std::thread::spawn({
+            let stop = stop.clone();
+            move || stop.holds_or_ends()
+        });
+        stop.stop(FailureCode::Cancelled);
+        assert!(held.join().unwrap());
+        stop.freeze(true);
+        assert!(stop.holds_or_ends(), "it does not hold");
     }
 
     #[test]

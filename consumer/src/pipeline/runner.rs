@@ -17,7 +17,7 @@ use super::certify::Expectation;
 use super::stages::publish::{Published, Resumed};
 use super::stages::verify::Story;
 use super::stages::{copy, encode, external, mux, preflight, prescan, publish, verify};
-use super::{Context, FilmTask, Ledger, Plan, Publishing, Source, Stage, StageError};
+use super::{Context, FilmTask, Ledger, Plan, Publishing, Source, Stage, StageError, Stop};
 use crate::workspace::Workspace;
 
 /// Whoever makes a result of a film. Measurements of everything around it put something in the place of [`Stages`] that does
@@ -53,7 +53,7 @@ impl Convert for Stages {
 /// [`StageError`]; then nothing has the result's name, and nothing of this attempt is left on any disk. The one exception
 /// is a certificate that could not be written after the result got its name: the next attempt finds that out.
 pub async fn run(context: &Context, task: FilmTask, ledger: Arc<dyn Ledger>) -> Result<Finished, StageError> {
-    let mut clock = StageClock::default();
+    let mut clock = StageClock { stop: context.stop.clone(), times: Vec::new() };
     steps::reached(Step::Preflight, &task.token).map_err(|e| StageError::file(Stage::Preflight, e))?;
     if let Resumed::Published(published) = publish::resume(&task, &ledger).await? {
         return adopt(context, task, *published, &ledger).await;
@@ -110,6 +110,7 @@ async fn convert(
         }
     };
     let payload = video.vcl;
+    context.stop.pass(Stage::Mux).await?;
     steps::reached(Step::Mux, &task.token).map_err(|e| StageError::file(Stage::Mux, e))?;
     let muxing = mux::mux(context, task, &index, &plan, &video, &workspace);
     let muxed = clock.time(Stage::Mux, muxing).await?;
@@ -122,6 +123,7 @@ async fn convert(
         Err(e) => return Err(external::advise(context, e).await),
     };
     flushing.await?;
+    context.stop.pass(Stage::Publish).await?;
     steps::reached(Step::Publish, &task.token).map_err(|e| StageError::file(Stage::Publish, e))?;
     let certificate = publish::publish(context, task, verified, ledger).await?;
     Ok(Finished { target: task.target.clone(), certificate, adopted: false })
@@ -195,9 +197,9 @@ async fn adopt(
     Ok(Finished { target: task.target, certificate, adopted: true })
 }
 
-/// Seconds by stage.
-#[derive(Default)]
+/// Seconds by stage, without those in which the work stood still.
 struct StageClock {
+    stop: Stop,
     times: Vec<StageTime>,
 }
 
@@ -207,9 +209,10 @@ impl StageClock {
         stage: Stage,
         work: impl Future<Output = Result<T, StageError>>,
     ) -> Result<T, StageError> {
-        let begun = Instant::now();
+        let (begun, frozen) = (Instant::now(), self.stop.frozen_for());
         let done = work.await;
-        self.times.push(StageTime { stage: stage.name().into(), seconds: begun.elapsed().as_secs_f64() });
+        let seconds = begun.elapsed().saturating_sub(self.stop.frozen_for() - frozen).as_secs_f64();
+        self.times.push(StageTime { stage: stage.name().into(), seconds });
         done
     }
 }

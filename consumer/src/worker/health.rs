@@ -19,6 +19,8 @@ use crate::pipeline::Stage;
 pub fn is_suspicious(code: FailureCode, stage: Stage) -> bool {
     match code.class() {
         FailureClass::Transient | FailureClass::Bug => true,
+        // What a person wants is nobody's fault.
+        FailureClass::Permanent if code == FailureCode::Cancelled => false,
         FailureClass::Permanent => matches!(stage, Stage::Encode | Stage::Mux | Stage::Verify),
         FailureClass::Resource | FailureClass::Interrupted => false,
     }
@@ -189,6 +191,7 @@ mod tests {
             (C::OutputExists, Stage::Publish, false),
             (C::DiskFull, Stage::Encode, false),
             (C::Shutdown, Stage::Encode, false),
+            (C::Cancelled, Stage::Encode, false),
         ] {
             assert_eq!(is_suspicious(code, stage), suspicious, "{code} in {stage}");
         }

@@ -77,6 +77,10 @@ impl Ledger for ShareLedger {
         self.share.settle(Folder::Done, self.job, certificate).map_err(|e| share_error(Stage::Publish, e))?;
         let token = self.keeper.lease().token();
         steps::reached(Step::Certified, token).map_err(|e| StageError::file(Stage::Publish, e))?;
+        // A person who wanted it dropped came too late.
+        if let Err(e) = self.share.forget_cancel(self.job) {
+            tracing::debug!(error = %e, "a cancel that came too late stays on the share");
+        }
         // It has served: the certificate says the same.
         if let Err(e) = std::fs::remove_file(self.file()) {
             tracing::debug!(error = %e, "the announcement stays behind");

@@ -9,6 +9,7 @@ mod report;
 mod room;
 mod run;
 mod settle;
+mod steering;
 mod telling;
 
 pub use health::{Health, Illness, Rest, is_suspicious};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::share::{Owner, ShareState, WorkerFile, WorkerInfo, WorkerState};
+use common::share::{Owner, Pause, ShareState, WorkerFile, WorkerInfo, WorkerState};
 use tokio::sync::oneshot;
 
 use super::health::Illness;
@@ -35,6 +35,7 @@ struct Now {
     busy: u32,
     illness: Option<Illness>,
     remark: Option<String>,
+    paused: Option<(Pause, String)>,
     dirty: bool,
     ended: bool,
 }
@@ -45,6 +46,9 @@ impl Now {
         match () {
             () if self.draining => WorkerState::Draining,
             () if self.illness.is_some() => WorkerState::Ill,
+            () if self.paused.as_ref().is_some_and(|(p, _)| p.frozen || self.busy == 0) => {
+                WorkerState::Paused
+            }
             () if self.busy > 0 => WorkerState::Busy,
             () if self.started => WorkerState::Idle,
             () => WorkerState::Starting,
@@ -58,7 +62,10 @@ impl Now {
             self.info.since = at;
         }
         self.info.code = self.illness.as_ref().map(|i| i.code.to_string());
-        self.info.why = self.illness.as_ref().map(|i| i.why.clone()).or_else(|| self.remark.clone());
+        self.info.pause = self.paused.as_ref().map(|(pause, _)| pause.clone());
+        let illness = self.illness.as_ref().map(|i| i.why.clone());
+        let paused = self.paused.as_ref().map(|(_, why)| why.clone());
+        self.info.why = illness.or(paused).or_else(|| self.remark.clone());
         self.info.updated_at = at;
     }
 }
@@ -78,6 +85,8 @@ impl Presence {
             state: WorkerState::Starting,
             why: None,
             code: None,
+            pause: None,
+            order: None,
             since: at,
             done: 0,
             failed: 0,
@@ -92,6 +101,7 @@ impl Presence {
             busy: 0,
             illness: None,
             remark: None,
+            paused: None,
             dirty: true,
             ended: false,
         };
@@ -131,6 +141,18 @@ impl Presence {
     /// Why it takes films slowly; `None`: it does not.
     pub fn remark(&self, text: Option<String>) {
         self.change(|now| now.remark = text);
+    }
+
+    /// Why it takes no further film, with a sentence for people; `None`: it takes them.
+    pub fn paused(&self, pause: Option<(Pause, String)>) {
+        self.change(|now| now.paused = pause);
+    }
+
+    /// It heard this order: whoever gave it waits for the answer.
+    pub fn heard(&self, order: &str) {
+        if self.0.now().info.order.as_deref() != Some(order) {
+            self.change(|now| now.info.order = Some(order.to_owned()));
+        }
     }
 
     /// It was told to stop.
@@ -221,6 +243,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use common::job::FailureCode;
+    use common::share::PauseCause;
 
     use super::*;
 
@@ -259,6 +282,24 @@ mod tests {
         assert_eq!((ill.done, ill.failed), (1, 0));
         assert_eq!((ill.code.as_deref(), ill.why.as_deref()), (Some("tool.missing"), Some("no ffmpeg")));
         presence.well();
+        let pause =
+            Pause { cause: PauseCause::Order, frozen: false, until: None, by: Some("me@here".into()) };
+        presence.takes();
+        presence.paused(Some((pause.clone(), "paused by me@here".into())));
+        presence.heard("1f");
+        let told = until(&share, "the answer", |i| i.order.as_deref() == Some("1f")).await;
+        assert_eq!(
+            (told.state, told.pause),
+            (WorkerState::Busy, Some(pause.clone())),
+            "it finishes its film"
+        );
+        presence.paused(Some((Pause { frozen: true, ..pause.clone() }, "frozen".into())));
+        until(&share, "standing still", |i| i.state == WorkerState::Paused).await;
+        presence.paused(Some((pause, "paused by me@here".into())));
+        presence.leaves(Some(true));
+        let paused = until(&share, "the pause", |i| i.state == WorkerState::Paused && i.done == 2).await;
+        assert_eq!(paused.why.as_deref(), Some("paused by me@here"));
+        presence.paused(None);
         presence.drains();
         until(&share, "draining", |i| i.state == WorkerState::Draining && i.why.is_none()).await;
         presence.end(Some(written)).await;

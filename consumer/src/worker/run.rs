@@ -20,6 +20,7 @@ use super::presence::Presence;
 use super::report::Reporter;
 use super::room::Room;
 use super::settle::{Action, Outcome, decide};
+use super::steering::Steering;
 use super::telling::Outlets;
 use crate::metrics::Came;
 use crate::pipeline::{
@@ -44,6 +45,7 @@ pub struct Worker {
     pub(super) tested: tokio::sync::Mutex<Option<Tested>>,
     pub(super) room: Room,
     pub(super) presence: Presence,
+    pub(super) steering: Steering,
 }
 
 /// What came of a delivery and what is to be done with its message.
@@ -81,6 +83,7 @@ impl Worker {
             space: Reservations::default(),
             outlets,
             health: Health::new(&config.worker),
+            steering: Steering::new(&config.worker),
             tested: tokio::sync::Mutex::default(),
             room: Room::default(),
             presence,
@@ -91,6 +94,11 @@ impl Worker {
     /// The worker's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// This process for ever, as its leases name it.
+    pub(super) fn origin(&self) -> &str {
+        &self.observer.owner().origin
     }
 
     /// This worker as others see it.
@@ -141,6 +149,7 @@ impl Worker {
         again: bool,
         stop: &Stop,
     ) -> (Outcome, Rest) {
+        let _in_hand = self.steering.takes(job.id, stop);
         let (observer, id, stale) = (self.observer.clone(), job.id, self.config.worker.stale());
         let claimed = blocking(move || observer.acquire(id, stale)).await;
         let lease = match claimed {
@@ -166,7 +175,7 @@ impl Worker {
             release(&lease);
             return (Outcome::GivenUp { report, again }, Rest::None);
         }
-        match self.begin(job, attempt, &lease).await {
+        match self.begin_unless_cancelled(job, attempt, &lease, stop).await {
             Ok(begun) => self.work(job, attempt, lease, begun, stop).await,
             Err(e) => {
                 let (outcome, rest) = self.not_begun(job, attempt, e, stop).await;
@@ -200,6 +209,23 @@ impl Worker {
                 None
             }
         }
+    }
+
+    async fn begin_unless_cancelled(
+        &self,
+        job: &JobMessage,
+        attempt: u32,
+        lease: &Lease,
+        stop: &Stop,
+    ) -> Result<Begun, StageError> {
+        let (share, id) = (self.share.clone(), job.id);
+        let read = blocking(move || share.cancelled(id)).await?;
+        let cancelled = read.map_err(|e| share_error(Stage::Preflight, e))?;
+        if cancelled.is_some() {
+            stop.stop(FailureCode::Cancelled);
+        }
+        stop.check(Stage::Preflight)?;
+        self.begin(job, attempt, lease).await
     }
 
     /// With the lease in hand: counts crashes and writes the start down.
@@ -384,6 +410,12 @@ impl Worker {
             let settled = share
                 .settle(Folder::Failed, id, &report)
                 .and_then(|()| Ok(steps::reached(Step::Reported, id)?));
+            if report.code == FailureCode::Cancelled && settled.is_ok() {
+                // It has done its work; a film that is tried again must not meet it.
+                if let Err(e) = share.forget_cancel(id) {
+                    tracing::debug!(job = %id, error = %e, "a cancel that was obeyed stays on the share");
+                }
+            }
             // What failed after the report was there changes nothing.
             let there =
                 settled.is_err() && matches!(share.read::<FailureReport>(Folder::Failed, id), Ok(Some(_)));

@@ -4,7 +4,7 @@ use common::config::{Config, Loaded};
 use common::share::ShareState;
 use tokio_util::sync::CancellationToken;
 
-use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status};
+use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status, steer};
 use crate::cli::{Command, Global};
 use crate::exit::{Exit, Failure};
 
@@ -59,6 +59,11 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failu
         Command::Reconcile(args) => reconcile::run(&args, context).await,
         Command::Status(args) => status::run(&args, context).await,
         Command::Failed(command) => failed::run(command, context).await,
+        Command::Pause(args) => steer::pause(&args, context).await,
+        Command::Resume(args) => steer::resume(&args, context).await,
+        Command::Drain(args) => steer::drain(&args, context).await,
+        Command::Cancel(args) => steer::cancel(&args, context).await,
+        Command::Priority(args) => steer::priority(&args, context).await,
         Command::Inspect(args) => inspect::run(&args, context).await,
         Command::Setup(args) => setup::run(&args, context).await,
         Command::Doctor(args) => doctor::run(&args, context).await,

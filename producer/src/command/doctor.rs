@@ -181,6 +181,10 @@ async fn broker(config: &Config) -> Vec<Check> {
 async fn queues(options: &BrokerOptions) -> Vec<Check> {
     match topology::missing(options).await {
         Ok(missing) if missing.is_empty() => {}
+        Ok(missing) if !missing.iter().any(|name| topology::is_needed(name)) => {
+            let text = format!("{options} has no {}: `priority` does not work", missing.join(", "));
+            return vec![Check::warning("broker", text, "run `dovi-producer setup`")];
+        }
         Ok(missing) => {
             let text = format!("{options} has no {}", missing.join(", "));
             return vec![Check::failed(

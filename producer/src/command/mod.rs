@@ -10,6 +10,7 @@ mod rescan;
 mod scan;
 mod setup;
 mod status;
+mod steer;
 mod survey;
 mod workers;
 

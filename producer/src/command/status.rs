@@ -139,8 +139,12 @@ impl Status {
         )];
         lines.push(match (&self.queues, &self.broker) {
             (Some(q), _) => format!(
-                "broker  {} waiting, {} waiting for a retry, {} dead letters, {} workers connected",
+                "broker  {} waiting{}, {} waiting for a retry, {} dead letters, {} workers connected",
                 q.films.ready,
+                match q.first.as_ref().map_or(0, |first| first.ready) {
+                    0 => String::new(),
+                    first => format!(" ({first} of them first)"),
+                },
                 q.retrying(),
                 q.failed.ready,
                 q.films.consumers

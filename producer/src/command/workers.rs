@@ -100,6 +100,8 @@ mod tests {
             state,
             why: why.map(Into::into),
             code: why.map(|_| "encode.unsupported".into()),
+            pause: None,
+            order: None,
             since: at,
             done: 4,
             failed: 1,

@@ -48,7 +48,7 @@ pub async fn scan_and_copy(
         let mut meter = Meter::begin(&inner.watcher, Mode::Copy, Stage::Copy, Unit::Other, total);
         let mut watch = |p: dovi::film::Progress| {
             meter.set(p.bytes);
-            if stop.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.holds_or_ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         // Both sides read and write whole clusters or megabytes by themselves.
         let (index, report) = dovi::copy::scan_and_copy(file, out, &mut watch).map_err(|e| match e {
@@ -96,7 +96,7 @@ pub async fn copy(
         let mut meter = Meter::begin(&inner.watcher, Mode::Copy, Stage::Copy, Unit::Frames, index.frames);
         let mut watch = |p: dovi::film::Progress| {
             meter.set(p.frames);
-            if stop.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.holds_or_ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let report = copy_p81(reader, &mut out, &index, &mut watch).map_err(|e| match e {
             CopyError::Source(ScanError::Cancelled { .. }) => stop.error(Stage::Copy),

@@ -60,7 +60,7 @@ pub fn read(
     let mut meter = Meter::begin(&context.watcher, mode, stage, Unit::Other, total);
     let mut watch = |p: dovi::film::Progress| {
         meter.set(p.bytes);
-        if context.stop.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if context.stop.holds_or_ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     // Few large reads: on a network share each one is a round trip.
     let reader = std::io::BufReader::with_capacity(1 << 20, file);

@@ -14,7 +14,7 @@ use crate::pipeline::stages::verify::VerifiedFilm;
 use crate::pipeline::{Announcement, Context, FilmTask, Ledger, Stage, StageError};
 
 /// Announces, asks whether the film is still ours, gives the result its name without ever overwriting a file, and writes the
-/// certificate. Between any two of these steps the worker may die: [`resume`](super::resume) finds out.
+/// certificate. Between any two of these steps the worker may die: [`resume`](super::resume()) finds out.
 ///
 /// Takes a [`VerifiedFilm`], so nothing unproven can get here.
 pub async fn publish(

@@ -6,6 +6,7 @@
 //! | [`job`] | messages, ids, paths, failure codes, reports and certificates: pure data |
 //! | [`config`] | the embedded defaults, how they are overridden, and where each value came from |
 //! | [`exit`] | exit codes, and errors that say what to do |
+//! | [`http`] | one bounded request and its answer: the only user of the HTTP client |
 //! | [`manual`] | shell completions and man pages of a command line |
 //! | [`media`] | from what a film is to what shall happen to it |
 //! | [`process`] | the only place that starts other programs, and watches them |
@@ -18,6 +19,7 @@
 pub mod broker;
 pub mod config;
 pub mod exit;
+pub mod http;
 pub mod job;
 pub mod manual;
 pub mod media;

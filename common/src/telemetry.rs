@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::broker::{QUIET, tells_secrets};
 use crate::config::{LogConfig, LogFormat};
+use crate::http;
 
 /// Sends log lines to standard error: plain text for people, JSON lines for collectors.
 ///
@@ -23,7 +24,8 @@ pub fn init(log: &LogConfig) {
             ))
         })
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let mute = filter_fn(|m| !tells_secrets(m.target(), m.level()));
+    let mute =
+        filter_fn(|m| !tells_secrets(m.target(), m.level()) && !http::tells_secrets(m.target(), m.level()));
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second init in the same process (tests run daemons in-process) is no error worth stopping for.
     let _ = match log.format {

@@ -105,7 +105,7 @@ fn a_listing_passes_over_what_is_not_ours_and_says_so() {
 #[test]
 fn the_first_version_of_a_lease_stays_readable() {
     let (_dir, share) = share();
-    let golden = include_str!("data/lease-v1.json");
+    let golden = include_str!("data/golden/lease.json");
     let info: LeaseInfo = serde_json::from_str(golden).unwrap();
     assert_eq!((info.beat, info.progress.percent, info.progress.eta_s), (42, 61.5, Some(5400)));
     assert_eq!(serde_json::to_value(&info).unwrap(), serde_json::from_str::<Value>(golden).unwrap());

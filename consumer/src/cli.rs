@@ -123,6 +123,9 @@ Examples:
   dovi-consumer config show                 what is in force, and from where"
     )]
     Config(ConfigCommand),
+    /// Who is told of films that are done or failed: try it, and see what could not be told
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -270,6 +273,33 @@ pub struct DoctorArgs {
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `notify …`
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Tell everybody below [notify.targets], or only those named, that this is a test
+    #[command(after_help = "\
+People get a message. Media servers are asked whether they are there and take the token; nothing is scanned.
+Exit code 0 if all took it, 1 if not.
+
+Examples:
+  dovi-consumer notify test           everybody
+  dovi-consumer notify test phone     one of them")]
+    Test {
+        /// Names below [notify.targets]; none: all
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// What still waits to be told, and what was given up, with the reason
+    List {
+        /// One JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `config …`

@@ -4,6 +4,7 @@
 //! stop the film in hand; the slot finishes it first and connects again afterwards, and whoever gets the film handed out
 //! meanwhile finds its lease, or its certificate.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::metrics::{self, Metrics};
+use crate::notify::Notifier;
 use crate::pipeline::{Convert, Stop, Toolbox};
-use crate::worker::{Action, Handled, Janitor, Outcome, Rest, Worker, execute};
+use crate::worker::{Action, Handled, Janitor, Outcome, Outlets, Rest, Worker, execute};
 
 /// A session that lasted so long was a good one.
 const STEADY: Duration = Duration::from_secs(60);
@@ -54,8 +57,14 @@ pub async fn run(
     limits: Limits,
     shutdown: Shutdown,
 ) -> Exit {
-    let events = Events::start(options.clone());
-    let worker = Arc::new(Worker::new(config.clone(), tools, films, events, limits.slots.max(1)));
+    let (outlets, address) = match outlets(&config, &options, limits.slots.max(1)) {
+        Ok(made) => made,
+        Err(e) => {
+            tracing::error!("this worker cannot start: {e}");
+            return Exit::Environment;
+        }
+    };
+    let worker = Arc::new(Worker::new(config.clone(), tools, films, outlets.clone(), limits.slots.max(1)));
     crate::workspace::sweep(&config.scratch.path());
     tracing::info!(worker = worker.name(), broker = %options, slots = limits.slots, "worker starts");
     worker.tell_state("start", None);
@@ -64,7 +73,7 @@ pub async fn run(
         tracing::warn!(error = %e, "this worker has no file in workers/");
     }
     let ended = shutdown.intake.child_token();
-    let chores = [
+    let mut chores = vec![
         tokio::spawn(tidy(worker.clone(), Janitor::new(&config), config.worker.janitor(), ended.clone())),
         tokio::spawn({
             let (worker, intake) = (worker.clone(), shutdown.intake.clone());
@@ -75,6 +84,21 @@ pub async fn run(
         }),
         tokio::spawn(steer(worker.clone(), options.clone(), shutdown.clone())),
     ];
+    if let Some(address) = address {
+        let (metrics, answers) = (outlets.metrics.clone(), worker.clone());
+        match metrics::listen(address).await {
+            Ok(listener) => {
+                tracing::info!(%address, "metrics");
+                let options = options.clone().name(format!("dovi-consumer {}", worker.name()));
+                chores.push(tokio::spawn(metrics::serve(listener, answers)));
+                chores.push(tokio::spawn(metrics::watch_queues(options, metrics)));
+            }
+            // Films do not wait for figures.
+            Err(e) => {
+                tracing::error!(%address, error = %e, "no metrics: set metrics.listen to a free address");
+            }
+        }
+    }
     let slots: Vec<_> = (0..limits.slots.max(1))
         .map(|slot| {
             let name = format!("dovi-consumer {} {slot}", worker.name());
@@ -97,9 +121,23 @@ pub async fn run(
     worker.obeyed().await;
     chores.iter().for_each(tokio::task::JoinHandle::abort);
     worker.presence().end(present.ok()).await;
+    outlets.notifier.end().await;
     worker.tell_state("stop", None);
     tracing::info!(worker = worker.name(), "worker stops");
     worst
+}
+
+/// Those who hear of this worker, and where metrics are asked for.
+fn outlets(
+    config: &Config,
+    options: &BrokerOptions,
+    slots: u16,
+) -> Result<(Outlets, Option<SocketAddr>), Box<dyn std::error::Error>> {
+    let name = config.worker.display_name();
+    let metrics = Arc::new(Metrics::new(&name, slots, config.scratch.path())?);
+    let notifier = Notifier::start(config, &name, metrics.clone())?;
+    let outlets = Outlets { events: Events::start(options.clone()), metrics, notifier };
+    Ok((outlets, config.metrics.address()?))
 }
 
 /// Clears away what dead workers left, now and `every` so often.

@@ -5,6 +5,8 @@
 //! | [`cli`], [`command`], [`exit`] | the command line, one file per command, exit codes and errors that say what to do |
 //! | [`daemon`] | taking films from the queue until told to stop |
 //! | [`worker`] | one delivery: claim, work, and what is said to the queue afterwards |
+//! | [`notify`] | people and media servers are told, through an outbox that survives crashes |
+//! | [`metrics`] | figures for Prometheus |
 //! | [`pipeline`] | one film: from a file and a recipe to a proven, published result |
 //! | [`tools`] | flags and parsers, one program per folder |
 //! | [`workspace`] | every file that work leaves on the way |
@@ -15,6 +17,8 @@ pub mod cli;
 pub mod command;
 pub mod daemon;
 pub mod exit;
+pub mod metrics;
+pub mod notify;
 pub mod pipeline;
 mod run;
 pub mod tools;

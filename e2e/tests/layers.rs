@@ -35,6 +35,18 @@ const RULES: &[Rule] = &[
     Rule { dir: "consumer/src", except: &[], word: "lapin", why: "broker is the only user of lapin" },
     Rule {
         dir: "common/src",
+        except: &["common/src/http.rs"],
+        word: "ureq",
+        why: "http is the only user of the HTTP client",
+    },
+    Rule {
+        dir: "consumer/src/pipeline",
+        except: &[],
+        word: "notify",
+        why: "the pipeline tells its watcher, and nobody else",
+    },
+    Rule {
+        dir: "common/src",
         except: &["common/src/process"],
         word: "process::Command",
         why: "only process spawns",

@@ -38,7 +38,7 @@ pub use backoff::Backoff;
 pub use connection::{Link, QUIET, tells_secrets};
 pub use control::{Notice, listen, send_notice};
 pub use delivery::Delivery;
-pub use depth::{Depths, QueueDepth, depths};
+pub use depth::{DepthWatch, Depths, QueueDepth, depths};
 pub use error::BrokerError;
 pub use events::Events;
 pub use failed::{FailedEntry, FailedQueue};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::BrokerError;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, exposed_file};
 
 /// Everything a connection needs. Cheap to clone; `Debug` shows no secret.
 #[derive(Clone)]
@@ -174,13 +174,7 @@ impl BrokerOptions {
 
 /// What is wrong with a password file that everybody on this machine may read.
 pub fn exposed(config: &BrokerConfig) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-    let file = &config.password_file;
-    let mode = std::fs::metadata(file).ok()?.permissions().mode();
-    (mode & 0o004 != 0).then(|| {
-        let file = crate::text::safe_path(file);
-        format!("{file} can be read by everybody on this machine: chmod 600 {file}")
-    })
+    exposed_file(&config.password_file)
 }
 
 #[cfg(test)]

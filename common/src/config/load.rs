@@ -139,6 +139,8 @@ fn check(c: &Config) -> Result<(), ConfigError> {
     if c.output.suffix.contains(['/', '\0']) {
         return bad("output.suffix", "it must not contain a slash".into());
     }
+    c.metrics.address()?;
+    c.notify.check(&c.library.roots)?;
     if !c.output.trash_dir.as_os_str().is_empty() && !c.output.trash_dir.is_absolute() {
         return bad("output.trash_dir", "it must be an absolute path, or empty".into());
     }

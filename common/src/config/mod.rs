@@ -2,12 +2,14 @@
 
 mod hours;
 mod load;
+mod notify;
 mod output;
 mod sections;
 mod show;
 
 pub use hours::{Closed, OutsideHours, Schedule};
 pub use load::{ConfigError, Loaded, Overrides, load};
+pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSecrets, exposed_file};
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{
     BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, RetryConfig,

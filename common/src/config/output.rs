@@ -153,18 +153,25 @@ impl Config {
     /// # Errors
     /// [`PathError::UnknownRoot`] where this machine does not have the film's root.
     pub fn result_path(&self, film: &LibraryPath) -> Result<PathBuf, PathError> {
-        let root = self.library.roots.get(film.root());
-        let root = root.ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
-        let base = match self.output.mode {
-            OutputMode::Separate => self.output.dir.join(film.root()),
-            OutputMode::Beside => root.clone(),
-            OutputMode::Replace => return Ok(root.join(film.relative())),
-        };
+        let base = self.results_dir(film.root());
+        let base = base.ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
         let target = base.join(film.relative());
+        if self.output.mode == OutputMode::Replace {
+            return Ok(target);
+        }
         let mut name = target.file_stem().unwrap_or_default().to_owned();
         name.push(&self.output.suffix);
         name.push(".mkv");
         Ok(target.with_file_name(name))
+    }
+
+    /// The folder that holds the results of a library root; `None` where this machine does not have that root.
+    pub fn results_dir(&self, root: &str) -> Option<PathBuf> {
+        let dir = self.library.roots.get(root)?;
+        Some(match self.output.mode {
+            OutputMode::Separate => self.output.dir.join(root),
+            OutputMode::Beside | OutputMode::Replace => dir.clone(),
+        })
     }
 
     /// Where the original of a film goes when its result takes its place; `None` where this machine does not have the

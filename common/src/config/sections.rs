@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::hours::{OutsideHours, Schedule, list_or_text};
+use super::notify::{MetricsConfig, NotifyConfig};
 use super::output::OutputConfig;
 use crate::job::{LibraryPath, PathError, Recipe};
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub verify: VerifyConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `[notify]`
+    pub notify: NotifyConfig,
 }
 
 /// `[broker]`

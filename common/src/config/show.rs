@@ -63,8 +63,21 @@ fn hide(key: &str, value: String) -> String {
             }
             _ => value,
         },
+        _ if key.starts_with("notify.targets.") => match key.rsplit('.').next() {
+            Some("token") if !value.is_empty() => "(hidden)".into(),
+            Some("url") => address_only(&value),
+            _ => value,
+        },
         _ => value,
     }
+}
+
+/// `https://host/(hidden)`: paths and queries of such URLs are secrets.
+fn address_only(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "(hidden)".into() };
+    let address = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = address.rsplit('@').next().unwrap_or_default();
+    if rest.len() == host.len() { url.to_owned() } else { format!("{scheme}://{host}/(hidden)") }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_first_version_stays_readable() {
-        let golden = include_bytes!("../../tests/data/job-v1.json");
+        let golden = include_bytes!("../../tests/data/golden/job.json");
         let job = JobMessage::parse(golden).unwrap();
         assert_eq!(job.film.to_string(), "films:The Long Harbour (2019)/film.mkv");
         assert_eq!(job.recipe, Recipe::default());

@@ -16,6 +16,7 @@
 //! | `results` | the folder of results, told from an empty mount point |
 //! | `space` | free bytes and reservations |
 //! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
+//! | `outbox` | what is still to be told to people and media servers |
 //! | `workers` | who is there, for people |
 //! | `orders` | what people told workers |
 
@@ -28,6 +29,7 @@ mod keeper;
 mod lease;
 mod observer;
 mod orders;
+mod outbox;
 mod owner;
 mod publish;
 mod replace;
@@ -48,6 +50,7 @@ pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};
 pub use observer::{Acquire, LeaseObserver};
 pub use orders::{Cancel, Command, Order, Orders};
+pub use outbox::{Outbox, OutboxEntry};
 pub use owner::{Fate, Owner, fate};
 pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
 pub use replace::{Recovered, ReplaceError, ReplaceMethod, Replacement, probe_replace, recover};

@@ -4,6 +4,7 @@ mod config;
 mod convert;
 mod display;
 mod doctor;
+mod notify;
 mod run;
 mod verify;
 
@@ -16,7 +17,7 @@ use common::manual;
 use common::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command, ConfigCommand, Global};
+use crate::cli::{Cli, Command, ConfigCommand, Global, NotifyCommand};
 use crate::daemon::Shutdown;
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{Context, Stop, Toolbox, Watch, Watcher};
@@ -33,6 +34,8 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,
         Command::Config(ConfigCommand::Show { json }) => config::show(&global, json),
+        Command::Notify(NotifyCommand::Test { names, json }) => notify::test(&global, &names, json).await,
+        Command::Notify(NotifyCommand::List { json }) => notify::list(&global, json),
         Command::Completions { shell } => manual::print_completions(Cli::command(), shell),
         Command::Man { dir } => manual::write_pages(Cli::command(), &dir),
     }

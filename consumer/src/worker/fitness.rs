@@ -175,16 +175,8 @@ impl Worker {
         if self.health.fall_ill(illness.clone(), prove) {
             tracing::error!(code = %e.code, "taking no films: {}; {}", e.message, e.advice());
             self.tell_state("ill", Some(&illness));
+            self.tell_illness(&illness, e.advice());
         }
         self.presence.ill(&illness);
-    }
-
-    /// To those who listen to events.
-    pub fn tell_state(&self, state: &str, illness: Option<&Illness>) {
-        let event = serde_json::json!({
-            "worker": self.name(), "state": state, "version": env!("CARGO_PKG_VERSION"), "at": jiff::Timestamp::now(),
-            "code": illness.map(|i| i.code), "why": illness.map(|i| &i.why),
-        });
-        self.events.send(format!("worker.{}", self.name()), &event);
     }
 }

@@ -33,6 +33,8 @@ pub struct Tidied {
     pub leases: u64,
     /// Files of workers.
     pub workers: u64,
+    /// Of the outbox, what was sent or given up long ago.
+    pub notices: u64,
     /// Originals in the trash whose time is over.
     pub originals: u64,
 }
@@ -80,6 +82,7 @@ impl Janitor {
         tidied.entries = of_share("old entries", self.share.drop_ended_entries());
         tidied.leases = of_share("leases", self.share.drop_ended_leases(self.stale * 2));
         tidied.workers = of_share("workers", self.share.sweep_workers(FORGOTTEN));
+        tidied.notices = of_share("old notices", self.share.sweep_outbox(FORGOTTEN));
         tidied.originals = self.originals(stop);
         tidied.partials = of_share("unfinished results", self.partials(stop));
         if tidied != Tidied::default() {
@@ -90,6 +93,7 @@ impl Janitor {
                 old_entries = tidied.entries,
                 leases = tidied.leases,
                 workers = tidied.workers,
+                notices = tidied.notices,
                 originals = tidied.originals,
                 "removed what dead workers left"
             );

@@ -10,6 +10,7 @@ mod room;
 mod run;
 mod settle;
 mod steering;
+mod telling;
 
 pub use health::{Health, Illness, Rest, is_suspicious};
 pub use janitor::{Janitor, Tidied};
@@ -18,3 +19,4 @@ pub use report::Reporter;
 pub use room::{Room, any_room};
 pub use run::{Handled, Worker};
 pub use settle::{Action, Outcome, decide, execute};
+pub use telling::Outlets;

@@ -187,6 +187,13 @@ impl Presence {
         }
     }
 
+    /// How it is, the code of its illness, and why.
+    pub fn now(&self) -> (WorkerState, Option<String>, Option<String>) {
+        let now = self.0.now();
+        let illness = now.illness.as_ref();
+        (now.state(), illness.map(|i| i.code.to_string()), illness.map(|i| i.why.clone()))
+    }
+
     fn change(&self, change: impl FnOnce(&mut Now)) {
         let mut now = self.0.now();
         change(&mut now);

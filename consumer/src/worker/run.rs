@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use common::broker::{Delivery, Events};
+use common::broker::Delivery;
 use common::config::{Config, OutputMode};
 use common::job::{FailureCode, FailureReport, JobId, JobMessage};
 use common::share::{
@@ -21,6 +21,8 @@ use super::report::Reporter;
 use super::room::Room;
 use super::settle::{Action, Outcome, Try, decide};
 use super::steering::Steering;
+use super::telling::Outlets;
+use crate::metrics::Came;
 use crate::pipeline::{
     self, Context, Convert, FilmTask, Label, Publishing, Source, Stage, StageError, Stop, Toolbox, Watch,
     no_results,
@@ -32,14 +34,14 @@ const RAW: usize = 4096;
 /// Everything a worker needs for any film.
 pub struct Worker {
     pub(super) config: Arc<Config>,
-    name: String,
+    pub(super) name: String,
     pub(super) share: ShareState,
     observer: LeaseObserver,
     /// Those of the last test of itself, if there was one.
     pub(super) tools: Mutex<Arc<Toolbox>>,
     films: Arc<dyn Convert>,
     space: Reservations,
-    pub(super) events: Events,
+    pub(super) outlets: Outlets,
     pub(super) health: Health,
     pub(super) tested: tokio::sync::Mutex<Option<Tested>>,
     pub(super) room: Room,
@@ -66,7 +68,7 @@ impl Worker {
         config: Arc<Config>,
         tools: Arc<Toolbox>,
         films: Arc<dyn Convert>,
-        events: Events,
+        outlets: Outlets,
         slots: u16,
     ) -> Self {
         let name = config.worker.display_name();
@@ -80,7 +82,7 @@ impl Worker {
             tools: Mutex::new(tools),
             films,
             space: Reservations::default(),
-            events,
+            outlets,
             health: Health::new(&config.worker),
             steering: Steering::new(&config.worker),
             tested: tokio::sync::Mutex::default(),
@@ -116,14 +118,16 @@ impl Worker {
                 let raw =
                     String::from_utf8_lossy(&delivery.raw()[..delivery.raw().len().min(RAW)]).into_owned();
                 let report = FailureReport { raw: Some(raw), ..self.report(None, &error, this, None) };
-                return self.handled(Outcome::Failed(Box::new(report)), this, None, Rest::None);
+                let handled = self.handled(Outcome::Failed(Box::new(report)), this, None, Rest::None);
+                self.tell_of_no_job(&handled).await;
+                return handled;
             }
         };
         let id = job.id;
         tracing::info!(film = %job.film, job = %id, attempt = this.number, recipe = job.recipe.summary(), "film received");
         let (outcome, rest) = self.claim_and_work(&job, this, delivery.redelivered(), stop).await;
         let handled = self.handled(outcome, this, Some(id), rest);
-        self.tell(&job, &handled);
+        self.tell(&job, this.number, &handled).await;
         handled
     }
 
@@ -150,6 +154,7 @@ impl Worker {
         let lease = match claimed {
             Ok(Ok(Acquire::Mine(lease))) => lease,
             Ok(Ok(Acquire::Done)) => {
+                self.outlets.metrics.came(Came::Known, None, this.number);
                 let share = self.share.clone();
                 // The worker that finished it may have died before it tidied up.
                 if let Ok(Err(e)) = blocking(move || ShareLedger::clear_after(&share, id)).await {
@@ -282,6 +287,7 @@ impl Worker {
         });
         self.presence.takes();
         let poison = begun.poison.take();
+        self.outlets.metrics.attempt();
         let converted = self.convert(job, &token, &begun, poison, &keeper, stop).await;
         let result = match converted.map_err(|e| self.doubted(job, e)) {
             Err(e) => Err(self.examine(job, e, stop).await),
@@ -289,12 +295,14 @@ impl Worker {
         };
         fence.abort();
         self.presence.leaves(Some(result.is_ok()));
+        self.outlets.metrics.ends(job.id);
 
         let (outcome, rest) = match &result {
             Ok(()) => {
                 self.health.finished();
                 self.room.forget(job.id);
                 self.presence.remark(None);
+                self.outlets.metrics.came(Came::Done, None, this.number);
                 (Outcome::Done, Rest::None)
             }
             Err(e) => {
@@ -378,7 +386,7 @@ impl Worker {
             label: Label { job: Some(job.id), film: Some(job.film.to_string()), worker: self.name.clone() },
         };
         let reporter =
-            Reporter::new(keeper.clone(), self.events.clone(), self.name.clone(), job.id, job.film.clone());
+            Reporter::new(keeper.clone(), &self.outlets, self.name.clone(), job.id, job.film.clone());
         let context = Context {
             tools: self.tools(),
             watch: Watch {
@@ -402,6 +410,7 @@ impl Worker {
             film = %job.film, result = %finished.target.display(), frames = finished.certificate.frames,
             wrong_frames = finished.certificate.wrong_frames, "film done"
         );
+        self.outlets.metrics.converted(&finished.certificate);
         Ok(())
     }
 
@@ -520,33 +529,6 @@ impl Worker {
             event,
             at: jiff::Timestamp::now(),
         }
-    }
-
-    fn tell(&self, job: &JobMessage, handled: &Handled) {
-        let (state, code) = match &handled.outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Busy => ("busy", None),
-            Outcome::GivenUp { report, .. } => {
-                tracing::info!(film = %job.film, code = %report.code, "given up before; nothing to do");
-                ("failed", Some(report.code))
-            }
-            Outcome::Failed(r) => {
-                let next = match handled.action {
-                    Action::Bury => "given up",
-                    Action::Retry(_) => "tried again later",
-                    Action::GiveBack(_) | Action::Ack => "given back",
-                };
-                tracing::warn!(
-                    film = %job.film, code = %r.code, stage = r.stage, next, "{}; {}", r.summary, r.hint
-                );
-                ("failed", Some(r.code))
-            }
-        };
-        let event = serde_json::json!({
-            "worker": self.name, "job": job.id, "film": job.film, "state": state, "code": code,
-            "at": jiff::Timestamp::now(),
-        });
-        self.events.send(format!("film.{}", job.id), &event);
     }
 }
 

@@ -2,29 +2,28 @@
 //! words for users.
 
 mod endpoint;
-mod http;
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
-use self::endpoint::{Endpoint, encoded};
-use self::http::Wire;
+use self::endpoint::Endpoint;
 use super::users::{User, credentials, password_hash};
 use super::{BrokerError, BrokerOptions, TlsFault, topology};
+use crate::http::{Client, HttpError, Request, encoded};
 
 /// What the broker's own answer is cut to in an error.
 const SAID: usize = 300;
+/// Far more than any answer has; whoever listens there cannot fill this program's memory.
+const MOST: u64 = 16_000_000;
 
 /// An administrator at the management API. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Admin {
     endpoint: Endpoint,
     password: String,
-    wire: Arc<Wire>,
+    client: Client,
     timeout: Duration,
 }
 
@@ -43,10 +42,9 @@ impl Admin {
     pub fn new(url: &str, options: &BrokerOptions) -> Result<Self, BrokerError> {
         let endpoint = Endpoint::parse(url)?;
         let timeout = options.timeout;
-        let wire =
-            Wire::new(endpoint.tls, options.ca_pem.as_deref(), timeout).map_err(BrokerError::Setting)?;
-        let wire = Arc::new(wire);
-        Ok(Self { endpoint, password: String::new(), wire, timeout })
+        let client = Client::new(options.ca_pem.as_deref(), timeout)
+            .map_err(|e| BrokerError::Setting(format!("broker.ca_file is no certificate: {e}")))?;
+        Ok(Self { endpoint, password: String::new(), client, timeout })
     }
 
     /// The user's password.
@@ -175,35 +173,37 @@ impl Admin {
         path: &str,
         body: Option<Value>,
     ) -> Result<(u16, Value), BrokerError> {
-        let Endpoint { prefix, user, .. } = &self.endpoint;
-        let body = body.map(|b| b.to_string()).unwrap_or_default();
+        let Endpoint { tls, prefix, user, .. } = &self.endpoint;
+        let scheme = if *tls { "https" } else { "http" };
         let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-        let head = format!(
-            "{method} {prefix}{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Basic {}\r\nAccept: application/json\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.address(),
-            BASE64_STANDARD.encode(format!("{user}:{}", self.password)),
-            body.len()
-        );
-        let (wire, to) = (self.wire.clone(), self.endpoint.clone());
-        let exchange = tokio::task::spawn_blocking(move || wire.exchange(&to, &head, body.as_bytes()));
-        // Looking up a host name has no deadline of its own.
+        let mut request = Request::new(method, format!("{scheme}://{}{prefix}{path}", self.address()), MOST)
+            .header(
+                "Authorization",
+                format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", self.password))),
+            )
+            .header("Accept", "application/json");
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let client = self.client.clone();
+        let exchange = tokio::task::spawn_blocking(move || client.send(request));
+        // Looking up a host name may take longer than the client's own deadline.
         let done = tokio::time::timeout(self.timeout * 2, exchange).await;
         match done {
-            Ok(Ok(Ok((status, body)))) => Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null))),
+            Ok(Ok(Ok(answer))) => {
+                Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
+            }
             Ok(Ok(Err(e))) => Err(self.refusal(&e)),
             Ok(Err(e)) => Err(BrokerError::Unreachable { address: self.address(), problem: e.to_string() }),
             Err(_) => Err(self.slow()),
         }
     }
 
-    fn refusal(&self, e: &io::Error) -> BrokerError {
+    fn refusal(&self, e: &HttpError) -> BrokerError {
         let (address, problem) = (self.address(), e.to_string());
-        match e.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => self.slow(),
-            io::ErrorKind::InvalidData | io::ErrorKind::Other if self.endpoint.tls => {
-                BrokerError::Tls { address, fault: TlsFault::of(&problem), problem }
-            }
+        match e {
+            HttpError::Slow(_) => self.slow(),
+            HttpError::Tls(_) => BrokerError::Tls { address, fault: TlsFault::of(&problem), problem },
             _ => BrokerError::Unreachable { address, problem },
         }
     }

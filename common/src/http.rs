@@ -60,6 +60,8 @@ pub struct Answer {
     pub status: u16,
     /// How long the server asks to be left alone, if it does, in whole seconds.
     pub retry_after: Option<Duration>,
+    /// The server's clock, as it wrote it (RFC 9110 6.6.1).
+    pub date: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -164,10 +166,10 @@ impl Client {
         if body.len() as u64 > request.most {
             return Err(HttpError::TooLarge(request.most));
         }
-        let seconds =
-            response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let retry_after = seconds.map(Duration::from_secs);
-        Ok(Answer { status: response.status().as_u16(), retry_after, body })
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+        let retry_after = header("retry-after").and_then(|v| v.parse().ok()).map(Duration::from_secs);
+        let date = header("date").map(str::to_owned);
+        Ok(Answer { status: response.status().as_u16(), retry_after, date, body })
     }
 
     fn failed(&self, e: ureq::Error) -> HttpError {
@@ -243,13 +245,16 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_status_is_an_answer() {
-        let says = b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
+        let says = b"HTTP/1.1 503 Busy\r\nDate: now\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}";
         let (url, server) = server(says, b"");
         let request =
             Request::new("POST", url, 100).json(&serde_json::json!({"a": 1})).header("X-Token", "t");
         let answer = client(5000).send(request).unwrap();
         let retry_after = Some(Duration::from_secs(7));
-        assert_eq!(answer, Answer { status: 503, retry_after, body: b"{}".to_vec() });
+        assert_eq!(
+            answer,
+            Answer { status: 503, retry_after, date: Some("now".into()), body: b"{}".to_vec() }
+        );
         let heard = server.join().unwrap();
         assert!(heard.starts_with("POST /s3cret?token=s3cret HTTP/1.1\r\n"), "{heard}");
         assert!(heard.to_ascii_lowercase().contains("\r\nx-token: t\r\n"), "{heard}");

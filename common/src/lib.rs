@@ -5,6 +5,7 @@
 //! | [`broker`] | queues, sessions and confirmed publishing: the only user of lapin |
 //! | [`job`] | messages, ids, paths, failure codes, reports and certificates: pure data |
 //! | [`config`] | the embedded defaults, how they are overridden, and where each value came from |
+//! | [`doctor`] | the checks of `doctor` that both programs make |
 //! | [`exit`] | exit codes, and errors that say what to do |
 //! | [`media`] | from what a film is to what shall happen to it |
 //! | [`process`] | the only place that starts other programs, and watches them |
@@ -16,6 +17,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod doctor;
 pub mod exit;
 pub mod job;
 pub mod media;

@@ -7,10 +7,12 @@
 //! | [`ledger`] | what the share knows about a film already |
 //! | [`submit`] | handing a film to the broker, then writing it down |
 //! | [`command`] | one file per command |
+//! | `doctor` | the checks of `doctor`, one file each |
 //! | [`render`] | lines, tables, JSON, progress |
 
 pub mod cli;
 pub mod command;
+mod doctor;
 mod first_run;
 pub mod ledger;
 pub mod library;

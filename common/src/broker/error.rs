@@ -167,7 +167,9 @@ impl BrokerError {
                 "It may be starting. If it repeats, the port wants TLS: write broker.url with amqps:// and set broker.ca_file, or use the plain port (5672)."
             }
             Self::Setting(_) => "Check broker.password_file and broker.ca_file and who may read them.",
-            Self::Unreachable { .. } => "Is RabbitMQ running there, and is the port open? See broker.url.",
+            Self::Unreachable { .. } => {
+                "Is RabbitMQ running there (`docker compose ps`, `systemctl status rabbitmq-server`), and is the port open? See broker.url."
+            }
             Self::Tls { fault, .. } => fault.hint(),
             Self::Denied { .. } => "Check broker.username and broker.password or broker.password_file.",
             Self::Vhost { .. } => {

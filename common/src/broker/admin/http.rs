@@ -21,6 +21,15 @@ pub(super) struct Wire {
     timeout: Duration,
 }
 
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The server's clock, as it wrote it (RFC 9110 6.6.1).
+    pub date: Option<String>,
+}
+
 /// A stream that gives up at its deadline, however slowly the other side trickles.
 struct Timed {
     stream: TcpStream,
@@ -61,8 +70,8 @@ impl Wire {
         Ok(Self { tls, timeout })
     }
 
-    /// Sends one request and returns the status and the body.
-    pub fn exchange(&self, to: &Endpoint, head: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+    /// Sends one request.
+    pub fn exchange(&self, to: &Endpoint, head: &str, body: &[u8]) -> io::Result<Answer> {
         let end = Instant::now() + self.timeout;
         let mut stream = Timed { stream: connect(to, self.timeout)?, end };
         match &self.tls {
@@ -114,7 +123,7 @@ fn trust(ca_pem: Option<&str>) -> Result<ClientConfig, String> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn answer(from: &mut impl Read) -> io::Result<(u16, Vec<u8>)> {
+fn answer(from: &mut impl Read) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     match from.take(MOST).read_to_end(&mut bytes) {
         Ok(_) => {}
@@ -126,18 +135,20 @@ fn answer(from: &mut impl Read) -> io::Result<(u16, Vec<u8>)> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP, or was cut off"))
 }
 
-fn parse(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
+fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    let body = &bytes[end + 4..];
-    let named = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
-    if let Some(length) = lines.find(named) {
-        let length: usize = length.split_once(':')?.1.trim().parse().ok()?;
-        return Some((status, body.get(..length)?.to_vec()));
+    let header = |name: &str| {
+        let fields = head.split("\r\n").skip(1).filter_map(|l| l.split_once(':'));
+        fields.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned()).next()
+    };
+    let mut body = &bytes[end + 4..];
+    if let Some(length) = header("content-length") {
+        body = body.get(..length.parse().ok()?)?;
     }
-    Some((status, body.to_vec()))
+    Some(Answer { status, body: body.to_vec(), date: header("date") })
 }
 
 #[cfg(test)]
@@ -146,9 +157,11 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_cut_ones_refused() {
-        let whole = b"HTTP/1.1 201 Created\r\nServer: x\r\nContent-Length: 2\r\n\r\n{}";
-        assert_eq!(parse(whole), Some((201, b"{}".to_vec())));
-        assert_eq!(parse(b"HTTP/1.0 204 No Content\r\n\r\n"), Some((204, Vec::new())));
+        let whole = b"HTTP/1.1 201 Created\r\ndate: now\r\nContent-Length: 2\r\n\r\n{}";
+        let created = Answer { status: 201, body: b"{}".to_vec(), date: Some("now".into()) };
+        assert_eq!(parse(whole), Some(created));
+        let empty = Answer { status: 204, body: Vec::new(), date: None };
+        assert_eq!(parse(b"HTTP/1.0 204 No Content\r\n\r\n"), Some(empty));
         for cut in [&whole[..whole.len() - 1], b"HTTP/1.1 200 OK\r\n", b"AMQP\0\0\x09\x01", b""] {
             assert_eq!(parse(cut), None);
         }

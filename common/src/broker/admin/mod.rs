@@ -3,9 +3,10 @@
 
 mod endpoint;
 mod http;
+mod look;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::endpoint::{Endpoint, encoded};
 use self::http::Wire;
+pub use self::look::Limits;
 use super::users::{User, credentials, password_hash};
 use super::{BrokerError, BrokerOptions, TlsFault, topology};
 
@@ -26,6 +28,8 @@ pub struct Admin {
     password: String,
     wire: Arc<Wire>,
     timeout: Duration,
+    /// The server's clock at its latest answer.
+    date: Arc<Mutex<Option<String>>>,
 }
 
 impl std::fmt::Debug for Admin {
@@ -46,7 +50,7 @@ impl Admin {
         let wire =
             Wire::new(endpoint.tls, options.ca_pem.as_deref(), timeout).map_err(BrokerError::Setting)?;
         let wire = Arc::new(wire);
-        Ok(Self { endpoint, password: String::new(), wire, timeout })
+        Ok(Self { endpoint, password: String::new(), wire, timeout, date: Arc::default() })
     }
 
     /// The user's password.
@@ -190,7 +194,10 @@ impl Admin {
         // Looking up a host name has no deadline of its own.
         let done = tokio::time::timeout(self.timeout * 2, exchange).await;
         match done {
-            Ok(Ok(Ok((status, body)))) => Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null))),
+            Ok(Ok(Ok(answer))) => {
+                *self.date.lock().unwrap_or_else(PoisonError::into_inner) = answer.date;
+                Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
+            }
             Ok(Ok(Err(e))) => Err(self.refusal(&e)),
             Ok(Err(e)) => Err(BrokerError::Unreachable { address: self.address(), problem: e.to_string() }),
             Err(_) => Err(self.slow()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::print;
 use super::{Check, Finding, Level};
 use crate::exit::{Exit, Failure};
-use crate::text::safe;
+use crate::text::{safe, without_numbers};
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +121,11 @@ impl Printer {
 
     /// Whatever a file name or a program's own words hold, no terminal obeys it.
     fn finding<W>(&self, check: &Check<W>, found: Finding) -> Result<(), Failure> {
-        let found = Finding { text: safe(&found.text), hint: found.hint.as_deref().map(safe), ..found };
+        let found = Finding {
+            text: without_numbers(&safe(&found.text)),
+            hint: found.hint.as_deref().map(safe),
+            ..found
+        };
         if self.json {
             let Finding { level, text, measured, hint, .. } = &found;
             let (part, check, hint) = (check.part, check.name, hint.as_deref());

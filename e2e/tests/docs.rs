@@ -254,6 +254,40 @@ fn every_link_leads_somewhere() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Files of this repository that the pages name, from its root or from the room that the page speaks of.
+#[test]
+fn every_file_exists() {
+    const ROOMS: &[&str] = &[
+        "",
+        "consumer/src",
+        "producer/src",
+        "common/src",
+        "consumer/src/pipeline",
+        "consumer/src/pipeline/stages",
+        "dovi/src",
+    ];
+    const KINDS: &[&str] = &["rs", "sh", "md", "toml", "yml", "service", "conf"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for code in code().iter().filter(|c| c.language.is_none()) {
+        let word = code.text.trim_matches('/');
+        let kind = Path::new(word).extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let ours = word.contains('/')
+            && KINDS.contains(&kind)
+            && !word.contains([' ', '=', '{', '<', '*', '~', '$']);
+        // Absolute paths and those below `./` are other machines'.
+        if !ours || code.text.starts_with(['/', '.']) || word.contains(".service.d/") {
+            continue;
+        }
+        tried += 1;
+        if !ROOMS.iter().any(|room| root.join(room).join(word).is_file()) {
+            wrong.push(format!("{}: there is no {word}", code.at()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(tried > 20, "only {tried} files were found: is the search out of date?");
+}
+
 /// As GitHub makes it from a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

@@ -167,7 +167,8 @@ impl BrokerOptions {
         &self.uri.vhost
     }
 
-    pub(super) fn username(&self) -> String {
+    /// Who logs in.
+    pub fn username(&self) -> String {
         self.uri.authority.userinfo.username.clone()
     }
 

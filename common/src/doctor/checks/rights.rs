@@ -26,19 +26,18 @@ const fn needed(role: Role) -> (&'static [Deed], &'static [Deed]) {
 
 async fn look(fleet: &Fleet) -> Vec<Finding> {
     match tried(fleet).await {
-        Ok(may) => vec![judge(fleet, &may)],
+        Ok((user, may)) => vec![judge(fleet.role, &user, &may)],
         Err(e) => vec![e.into()],
     }
 }
 
-async fn tried(fleet: &Fleet) -> Result<Vec<(Deed, bool)>, BrokerError> {
-    let (must, can) = needed(fleet.role);
-    may(&fleet.broker()?, &[must, can, &[Deed::Declare]].concat()).await
+async fn tried(fleet: &Fleet) -> Result<(String, Vec<(Deed, bool)>), BrokerError> {
+    let ((must, can), options) = (needed(fleet.role), fleet.broker()?);
+    Ok((options.username(), may(&options, &[must, can, &[Deed::Declare]].concat()).await?))
 }
 
-fn judge(fleet: &Fleet, may: &[(Deed, bool)]) -> Finding {
-    let (must, can) = needed(fleet.role);
-    let user = &fleet.config.broker.username;
+fn judge(role: Role, user: &str, may: &[(Deed, bool)]) -> Finding {
+    let (must, can) = needed(role);
     let list = |wanted: bool, of: &dyn Fn(&Deed) -> bool| {
         let all: Vec<_> = may.iter().filter(|(d, m)| *m == wanted && of(d)).map(|(d, _)| d.words()).collect();
         all.join(", ")

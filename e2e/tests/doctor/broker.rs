@@ -10,10 +10,11 @@ use std::time::Duration;
 use common::broker::users::{PRODUCER as PRODUCER_USER, WORKER as WORKER_USER};
 use common::broker::{BrokerOptions, Link, topology};
 use e2e::broker::PrivateBroker;
+use e2e::wait;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 
-use super::bench::{BOTH, Bench, Case, PRODUCER, Program};
+use super::bench::{BOTH, Bench, Case, PRODUCER, Program, lines};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -237,15 +238,17 @@ fn other_delays(bench: &mut Bench) -> bool {
 /// Somebody who may see the broker's tables, and nothing else.
 fn monitored(bench: &mut Bench) -> bool {
     own_user(bench);
+    let vhost = vhost_of(bench);
+    look_as_monitor(bench, &vhost);
+    true
+}
+
+fn look_as_monitor(bench: &mut Bench, vhost: &str) {
     node(bench).add_user("dovi-monitor", "look", "monitoring").unwrap();
-    let list = node(bench).api("GET", "/api/vhosts?columns=name", None).unwrap().1;
-    for vhost in list.as_array().unwrap() {
-        node(bench).grant(vhost["name"].as_str().unwrap(), "dovi-monitor", "^$", "^$", "^$").unwrap();
-    }
+    node(bench).grant(vhost, "dovi-monitor", "^$", "^$", "^$").unwrap();
     let url = node(bench).management_url().replace("http://", "http://dovi-monitor@");
     bench.argument(&["--management", &url]);
     bench.env("DOVI_MANAGEMENT_PASSWORD", "look");
-    true
 }
 
 /// The management API of RabbitMQ 4, which shows the timeout of each consumer; 3.10 does not.
@@ -320,6 +323,31 @@ pub fn a_worker_is_content_with_its_own_user(broker: &PrivateBroker) {
         (&"a film".into(), &false.into()),
         "{films}"
     );
+}
+
+/// What the broker itself says, where it says it: from 3.12 on, some seconds after a worker came.
+pub fn the_timeout_is_the_brokers_own(broker: &PrivateBroker) {
+    let (_, overview) = broker.api("GET", "/api/overview", None).unwrap();
+    let version = overview["rabbitmq_version"].as_str().unwrap();
+    let tells = !["3.9", "3.10", "3.11"].iter().any(|old| version.starts_with(old));
+    let mut bench = Bench::new(Some(broker));
+    somebody_takes_films(&mut bench);
+    let vhost = vhost_of(&bench);
+    look_as_monitor(&mut bench, &vhost);
+    let look = || {
+        let all = lines(&bench.run(&["--json", "--only", "ack-timeout"]));
+        (all[0]["level"].as_str().unwrap().to_owned(), all[0].clone())
+    };
+    let wanted = if tells { "ok" } else { "skipped" };
+    let seen = wait::until(Duration::from_secs(30), "the consumer in the broker's tables", || {
+        let (level, finding) = look();
+        level == wanted && !finding["text"].as_str().unwrap().contains("no worker")
+    });
+    seen.unwrap_or_else(|e| panic!("RabbitMQ {version}: {e}: {}", look().1));
+    if tells {
+        // deploy/rabbitmq/90-fleet.conf
+        assert_eq!(look().1["measured"]["ack_timeout_s"], 604_800);
+    }
 }
 
 fn vhost_of(bench: &Bench) -> String {

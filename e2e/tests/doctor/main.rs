@@ -64,6 +64,7 @@ fn broker() {
     let node = PrivateBroker::start(dir.path()).unwrap();
     bench::play(broker::CASES, Some(&node));
     broker::a_worker_is_content_with_its_own_user(&node);
+    broker::the_timeout_is_the_brokers_own(&node);
     node.stop().unwrap();
 }
 

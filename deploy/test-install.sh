@@ -215,7 +215,7 @@ exec mount --bind /srv/nas "$2"
 END
   chmod 755 "$root/usr/sbin/mount.cifs"
   chown -R 1234:1234 "$root/srv/nas"
-  check 'the share alone; the NFS mount goes; doctor finds no broker' install_worker inside 1 '^FAILED *broker ' "${smb[@]}"
+  check 'the share alone; the NFS mount goes; doctor finds no broker' install_worker inside 1 '^failed *broker ' "${smb[@]}"
   show
   check "doctor's hint is printed" grep -q 'hint: ' "$folder/out"
   check 'units of the other share are gone' absent '/etc/systemd/system/mnt-other\x20disk.mount' '/etc/systemd/system/mnt-other\x20disk.automount'
@@ -259,7 +259,7 @@ END
   check 'killed: started again by systemd' until_true 60 restarted
   if ((ready == 0)); then
     check 'a wrong password, from standard input: in the words of doctor' \
-      install_worker inside 1 'FAILED *broker .*does not accept user dovi-worker' --broker-password - <<<wrong
+      install_worker inside 1 'failed *broker .*does not accept' --broker-password - <<<wrong
     check 'the right one: ready, and restarted with it' install_worker inside 0 'restart dovi-consumer.service' --broker-password - <<<"$secret"
   fi
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use crate::broker::BrokerError;
 use crate::config::ConfigError;
 use crate::job::{FailureClass, FailureCode};
-use crate::share::ShareError;
+use crate::share::{FileError, ShareError};
+use crate::text::{safe_path, without_numbers};
 
 /// The exit codes of both programs, a contract with scripts. `--help` prints the same list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +107,8 @@ impl Failure {
         if self.message.is_empty() {
             return text;
         }
-        let _ = writeln!(text, "error: {}", self.message);
+        let plain = |t: &str| if verbose { t.to_owned() } else { without_numbers(t) };
+        let _ = writeln!(text, "error: {}", plain(&self.message));
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "hint: {hint}");
         }
@@ -122,10 +124,11 @@ impl Failure {
 impl From<ConfigError> for Failure {
     fn from(e: ConfigError) -> Self {
         let hint = match &e {
-            ConfigError::NoFile(_) => "check the path after --config",
-            ConfigError::Read(_) | ConfigError::Value { .. } => {
-                "every setting is explained in docs/CONFIGURATION.md; `config show` prints what is in force"
-            }
+            ConfigError::NoFile(_) => "check the path after --config".to_owned(),
+            ConfigError::Read { hint, .. } => hint.clone(),
+            ConfigError::Value { .. } => "settings are read from /etc/dovi-fleet/config.toml, ./dovi-fleet.toml and --config FILE; \
+                 `config show` prints what is in force and where it came from, docs/CONFIGURATION.md explains each"
+                .to_owned(),
         };
         Self::usage(e.to_string()).hint(hint).because(&e)
     }
@@ -136,6 +139,16 @@ impl From<ShareError> for Failure {
         let hint = match &e {
             ShareError::Gone { .. } => {
                 "mount the share; if this is the first start, run `dovi-producer setup` once".to_owned()
+            }
+            ShareError::File(FileError::Denied { path, .. }) => {
+                let dir = safe_path(path.ancestors().find(|p| p.is_dir()).unwrap_or(path));
+                format!(
+                    "let the user of this program write there: `ls -ld {dir}` and `id` say who may and who asks"
+                )
+            }
+            ShareError::File(FileError::NoSpace { path }) => {
+                let dir = safe_path(path.ancestors().find(|p| p.is_dir()).unwrap_or(path));
+                format!("free some space there: `df -h {dir}`, and `df -i {dir}` for the number of files")
             }
             _ => e.code().hint().to_owned(),
         };

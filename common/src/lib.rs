@@ -5,6 +5,7 @@
 //! | [`broker`] | queues, sessions and confirmed publishing: the only user of lapin |
 //! | [`job`] | messages, ids, paths, failure codes, reports and certificates: pure data |
 //! | [`config`] | the embedded defaults, how they are overridden, and where each value came from |
+//! | [`doctor`] | the checks of `doctor` that both programs make |
 //! | [`exit`] | exit codes, and errors that say what to do |
 //! | [`http`] | one bounded request and its answer: the only user of the HTTP client |
 //! | [`manual`] | shell completions and man pages of a command line |
@@ -18,6 +19,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod doctor;
 pub mod exit;
 pub mod http;
 pub mod job;

@@ -58,6 +58,20 @@ pub fn bytes(n: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Without the kernel's numbers: `Permission denied (os error 13)` as `Permission denied`.
+pub fn without_numbers(text: &str) -> String {
+    const MARK: &str = " (os error ";
+    let mut parts = text.split(MARK);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => out.push_str(rest),
+            _ => out.extend([MARK, part]),
+        }
+    }
+    out
+}
+
 /// `45 s`, `12 min`, `3 h 05 min`, `2 d 03 h`
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
@@ -147,6 +161,13 @@ mod tests {
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "68.7 GB"]);
         let times: Vec<_> = [5, 65, 3900, 90_000].map(|s| duration(Duration::from_secs(s))).into();
         assert_eq!(times, ["5 s", "1 min", "1 h 05 min", "1 d 01 h"]);
+    }
+
+    #[test]
+    fn numbers_of_the_kernel_go_and_nothing_else() {
+        let text = "/a (os error x): No such file or directory (os error 2), and so on (os error 5";
+        let plain = "/a (os error x): No such file or directory, and so on (os error 5";
+        assert_eq!(without_numbers(text), plain);
     }
 
     #[test]

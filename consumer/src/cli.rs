@@ -107,13 +107,17 @@ Examples:
     Verify(VerifyArgs),
     /// Check programs, encoder, disks, share and broker, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing. The encoder is tried on a few generated frames. Exit code 0 if
-a worker could start, 3 if not.
+Changes nothing that stays. Exit code 0 if a worker could start, also with warnings; 3 if a check has failed.
+
+Each check says ok, skipped (and why), warning or failed, what was measured, and what to do. One that needs another is
+skipped where that one has failed.
 
 Examples:
   dovi-consumer doctor
-  dovi-consumer doctor --set recipe.encoder=nvenc
-  dovi-consumer doctor --json | jq 'select(.level != \"ok\")'")]
+  dovi-consumer doctor --fast                 a health check for scripts
+  dovi-consumer doctor --only share,broker    only these
+  dovi-consumer doctor --json | jq 'select(.level == \"failed\")'
+  dovi-consumer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
     Doctor(DoctorArgs),
     /// Look at the configuration
     #[command(
@@ -268,11 +272,26 @@ pub struct VerifyArgs {
 }
 
 /// `doctor`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// One JSON object per line
+    /// One JSON object per line (docs/MESSAGES.md)
     #[arg(long)]
     pub json: bool,
+    /// Only these checks
+    #[arg(long, value_name = "CHECK,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave out the checks that take a second or more
+    #[arg(long)]
+    pub fast: bool,
+    /// Name the checks and what each looks at
+    #[arg(long)]
+    pub list: bool,
+    /// Read the broker's own tables too, for example http://dovi-monitor@192.168.1.10:15672
+    #[arg(long, value_name = "URL")]
+    pub management: Option<String>,
+    /// File whose first line is that user's password; else DOVI_MANAGEMENT_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "management")]
+    pub management_password_file: Option<PathBuf>,
 }
 
 /// `notify …`

@@ -3,6 +3,7 @@
 //! | room | what lives there |
 //! |---|---|
 //! | [`cli`], [`command`], [`exit`] | the command line, one file per command, exit codes and errors that say what to do |
+//! | `doctor` | the checks of `doctor`, one file each |
 //! | [`daemon`] | taking films from the queue until told to stop |
 //! | [`worker`] | one delivery: claim, work, and what is said to the queue afterwards |
 //! | [`notify`] | people and media servers are told, through an outbox that survives crashes |
@@ -16,6 +17,7 @@
 pub mod cli;
 pub mod command;
 pub mod daemon;
+mod doctor;
 pub mod exit;
 pub mod metrics;
 pub mod notify;

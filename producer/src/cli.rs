@@ -230,11 +230,17 @@ Examples:
     Setup(SetupArgs),
     /// Check broker, share, library and output, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing. Exit code 0 if all is well or only warned of, 3 if not.
+Changes nothing. Exit code 0 if films can be queued, also with warnings; 3 if a check has failed.
+
+Each check says ok, skipped (and why), warning or failed, what was measured, and what to do. One that needs another is
+skipped where that one has failed.
 
 Examples:
   dovi-producer doctor
-  dovi-producer doctor --json | jq 'select(.level != \"ok\")'")]
+  dovi-producer doctor --fast                 a health check for scripts
+  dovi-producer doctor --only share,broker    only these
+  dovi-producer doctor --json | jq 'select(.level == \"failed\")'
+  dovi-producer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
     Doctor(DoctorArgs),
     /// Look at the configuration
     #[command(
@@ -485,11 +491,26 @@ pub struct SetupArgs {
 }
 
 /// `doctor`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// One JSON object per line
+    /// One JSON object per line (docs/MESSAGES.md)
     #[arg(long)]
     pub json: bool,
+    /// Only these checks
+    #[arg(long, value_name = "CHECK,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave out the checks that take a second or more
+    #[arg(long)]
+    pub fast: bool,
+    /// Name the checks and what each looks at
+    #[arg(long)]
+    pub list: bool,
+    /// Read the broker's own tables too, for example http://dovi-monitor@192.168.1.10:15672
+    #[arg(long, value_name = "URL")]
+    pub management: Option<String>,
+    /// File whose first line is that user's password; else DOVI_MANAGEMENT_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "management")]
+    pub management_password_file: Option<PathBuf>,
 }
 
 /// `config …`

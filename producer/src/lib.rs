@@ -9,10 +9,12 @@
 //! | [`forecast`] | when the queue will be empty, learned from finished films |
 //! | [`status`] | what the fleet is at, as lines, as JSON and as a view that stays |
 //! | [`command`] | one file per command |
+//! | `doctor` | the checks of `doctor`, one file each |
 //! | [`render`] | lines, tables, JSON, progress |
 
 pub mod cli;
 pub mod command;
+mod doctor;
 mod first_run;
 pub mod forecast;
 pub mod ledger;

@@ -142,7 +142,9 @@ fn refusal(options: &BrokerOptions, e: &lapin::Error) -> BrokerError {
         }
         // The first bytes were no AMQP, as when a TLS port answers with an alert.
         ErrorKind::ParsingError(_) => BrokerError::WantsTls { address },
-        ErrorKind::IOError(io) => BrokerError::Unreachable { address, problem: io.to_string() },
+        ErrorKind::IOError(io) => {
+            BrokerError::Unreachable { address, problem: crate::text::without_numbers(&io.to_string()) }
+        }
         _ => BrokerError::Unreachable { address, problem: e.to_string() },
     }
 }

@@ -35,7 +35,7 @@ pub enum BrokerError {
         address: String,
     },
     /// The password or CA file cannot be read.
-    #[error("failed to read a broker setting: {0}")]
+    #[error("{0}")]
     Setting(String),
     /// Nobody listens there, the name does not resolve, or the network is down.
     #[error("failed to reach the broker at {address}: {problem}")]
@@ -167,7 +167,12 @@ impl BrokerError {
                 "It may be starting. If it repeats, the port wants TLS: write broker.url with amqps:// and set broker.ca_file, or use the plain port (5672)."
             }
             Self::Setting(_) => "Check broker.password_file and broker.ca_file and who may read them.",
-            Self::Unreachable { .. } => "Is RabbitMQ running there, and is the port open? See broker.url.",
+            Self::Unreachable { problem, .. } if problem.contains("lookup address") => {
+                "Check the host's name in broker.url: `getent hosts NAME` says whether this machine knows it."
+            }
+            Self::Unreachable { .. } => {
+                "Is RabbitMQ running there (`docker compose ps`, `systemctl status rabbitmq-server`), and is the port open? See broker.url."
+            }
             Self::Tls { fault, .. } => fault.hint(),
             Self::Denied { .. } => "Check broker.username and broker.password or broker.password_file.",
             Self::Vhost { .. } => {

@@ -10,6 +10,7 @@
 //! | `control` | orders to workers, which the share has too |
 //! | `events` | telemetry that may be lost |
 //! | `depth` | how full the queues are |
+//! | `rights` | what a user may do, tried without changing anything |
 //! | `users`, `admin` | one user for each program, and making them over the management API |
 //! | `tls` | why TLS failed, in words |
 //!
@@ -28,12 +29,13 @@ mod failed;
 mod message;
 mod options;
 mod publish;
+mod rights;
 mod session;
 mod tls;
 pub mod topology;
 pub mod users;
 
-pub use admin::Admin;
+pub use admin::{Admin, Limits};
 pub use backoff::Backoff;
 pub use connection::{Link, QUIET, tells_secrets};
 pub use control::{Notice, listen, send_notice};
@@ -45,5 +47,6 @@ pub use failed::{FailedEntry, FailedQueue};
 pub use message::{MAX_BODY, MalformedBody, Outgoing, Route, Tier};
 pub use options::{BrokerOptions, exposed};
 pub use publish::Publisher;
+pub use rights::{Deed, may};
 pub use session::Session;
 pub use tls::TlsFault;

@@ -98,8 +98,12 @@ impl BrokerOptions {
             .timeout(Duration::from_secs(config.timeout_s))
             .retry_delays(config.retry_delays_s.map(|s| Duration::from_secs(s.into())));
         if !config.ca_file.as_os_str().is_empty() {
-            let pem = std::fs::read_to_string(&config.ca_file)
-                .map_err(|e| BrokerError::Setting(format!("{}: {e}", config.ca_file.display())))?;
+            let pem = std::fs::read_to_string(&config.ca_file).map_err(|e| {
+                let file = crate::text::safe_path(&config.ca_file);
+                BrokerError::Setting(format!(
+                    "the setting broker.ca_file is not usable: {file} cannot be read: {e}"
+                ))
+            })?;
             options = options.ca_pem(pem);
         }
         Ok(options)
@@ -163,7 +167,8 @@ impl BrokerOptions {
         &self.uri.vhost
     }
 
-    pub(super) fn username(&self) -> String {
+    /// Who logs in.
+    pub fn username(&self) -> String {
         self.uri.authority.userinfo.username.clone()
     }
 

@@ -192,6 +192,28 @@ pub async fn missing(options: &BrokerOptions) -> Result<Vec<&'static str>, Broke
     Ok(missing)
 }
 
+/// Whether the queues that exist have the arguments that they should have. Declaring a queue that is there as it is changes nothing
+/// (AMQP 0-9-1, queue.declare). `None`: this user may not declare, so it cannot be seen.
+///
+/// # Errors
+/// [`BrokerError::Mismatch`] names the first queue or exchange that has others.
+pub async fn compare(options: &BrokerOptions) -> Result<Option<()>, BrokerError> {
+    let there = missing(options).await?;
+    let link = Link::connect(options, "check").await?;
+    for q in QUEUES.iter().filter(|q| !there.contains(&q.name)) {
+        let channel = link.channel().await?;
+        let arguments = field_table(q.arguments(&options.retry_delays));
+        let declared = channel.queue_declare(q.name.into(), QueueDeclareOptions::durable(), arguments);
+        match within(options.timeout, q.name, declared).await {
+            Ok(_) => {}
+            Err(BrokerError::Forbidden { .. }) => return Ok(None),
+            Err(e) => return Err(e),
+        }
+    }
+    link.close().await;
+    Ok(Some(()))
+}
+
 /// Asks for one queue's counts without changing it.
 pub(super) async fn look(
     channel: &Channel,

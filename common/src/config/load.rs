@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ::config::{Config as Source, Environment, File, FileFormat};
 
-use super::DEFAULTS;
 use super::output::OutputMode;
 use super::sections::{BrokerConfig, Config};
+use super::{DEFAULTS, explain};
 
 /// A configuration that cannot be used. Each message says which setting, what is wrong, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +15,15 @@ pub enum ConfigError {
     #[error("the configuration file {0} does not exist")]
     NoFile(PathBuf),
     /// A syntax error, an unknown key or a value of the wrong type; the text names the file and the key.
-    #[error("{0}")]
-    Read(String),
+    #[error("{text}")]
+    Read {
+        /// What is wrong, and where it was read.
+        text: String,
+        /// What it could be.
+        hint: String,
+    },
     /// A value that is of the right type but makes no sense.
-    #[error("the setting {key} is not usable: {problem}")]
+    #[error("{}", named(key, problem))]
     Value {
         /// `section.key`
         key: &'static str,
@@ -26,6 +31,18 @@ pub enum ConfigError {
         problem: String,
     },
 }
+
+/// Most sentences begin with the setting's name themselves.
+fn named(key: &str, problem: &str) -> String {
+    if problem.starts_with(key) {
+        problem.to_owned()
+    } else {
+        format!("the setting {key} is not usable: {problem}")
+    }
+}
+
+/// Name and content of each layer, lowest first; the first are the defaults.
+pub(super) type Layers = Vec<(String, Source)>;
 
 /// Values from flags: `("share.state_dir", "/mnt/x")`.
 pub type Overrides = Vec<(String, String)>;
@@ -36,7 +53,7 @@ pub struct Loaded {
     /// The result.
     pub config: Config,
     /// Name and content of each layer, for `config show`.
-    pub(super) layers: Vec<(String, Source)>,
+    pub(super) layers: Layers,
 }
 
 /// Reads all layers: defaults, system file, folder file, `--config` file, environment, flags.
@@ -44,10 +61,13 @@ pub struct Loaded {
 /// # Errors
 /// [`ConfigError`]; settings that only one program needs are checked where they are needed.
 pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Loaded, ConfigError> {
-    let read = |e: ::config::ConfigError| ConfigError::Read(explain(&e));
-    let mut layers: Vec<(String, Source)> = Vec::new();
+    let unreadable = |from: &str| {
+        let from = from.to_owned();
+        move |e: ::config::ConfigError| explain::unreadable(&from, &e)
+    };
+    let mut layers = Layers::new();
     let defaults = Source::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-    layers.push(("default".into(), defaults.build().map_err(read)?));
+    layers.push(("default".into(), defaults.build().map_err(unreadable("the defaults"))?));
 
     let mut files: Vec<PathBuf> =
         ["/etc/dovi-fleet/config.toml", "dovi-fleet.toml"].map(PathBuf::from).into();
@@ -60,34 +80,30 @@ pub fn load(file: Option<&Path>, flags: &Overrides) -> Result<Loaded, ConfigErro
     }
     for f in files {
         let source = File::from(f.as_path()).format(FileFormat::Toml);
-        layers.push((f.display().to_string(), Source::builder().add_source(source).build().map_err(read)?));
+        let name = crate::text::safe_path(&f);
+        let built = Source::builder().add_source(source).build().map_err(unreadable(&name))?;
+        layers.push((name, built));
     }
 
     let environment =
         Environment::with_prefix("DOVI_FLEET").prefix_separator("__").separator("__").try_parsing(true);
-    layers.push(("environment".into(), Source::builder().add_source(environment).build().map_err(read)?));
+    let built = Source::builder().add_source(environment).build().map_err(unreadable("the environment"))?;
+    layers.push(("environment".into(), built));
 
     let mut given = Source::builder();
     for (key, value) in flags {
-        given = given.set_override(key, value.as_str()).map_err(read)?;
+        given = given.set_override(key, value.as_str()).map_err(unreadable("--set"))?;
     }
-    layers.push(("flag".into(), given.build().map_err(read)?));
+    layers.push(("flag".into(), given.build().map_err(unreadable("--set"))?));
 
     let mut merged = Source::builder();
     for (_, layer) in &layers {
         merged = merged.add_source(layer.clone());
     }
-    let config: Config = merged.build().map_err(read)?.try_deserialize().map_err(read)?;
+    let whole = merged.build().and_then(Source::try_deserialize::<Config>);
+    let config = whole.map_err(|e| explain::unfit(&layers, &e))?;
     check(&config)?;
     Ok(Loaded { config, layers })
-}
-
-fn explain(e: &::config::ConfigError) -> String {
-    let text = e.to_string();
-    match text.strip_prefix("unknown field ") {
-        Some(rest) => format!("there is no setting called {rest}"),
-        None => text,
-    }
 }
 
 fn check(c: &Config) -> Result<(), ConfigError> {

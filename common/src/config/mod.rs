@@ -1,5 +1,6 @@
 //! Configuration: embedded defaults, then files, then the environment, then flags.
 
+mod explain;
 mod hours;
 mod load;
 mod notify;

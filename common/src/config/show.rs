@@ -32,7 +32,8 @@ pub fn rows(loaded: &Loaded) -> Vec<Row> {
     rows
 }
 
-fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
+/// Every value below, by its whole key.
+pub(super) fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
     match value.clone().into_table() {
         Ok(table) if !matches!(value.kind, ::config::ValueKind::Array(_)) => {
             for (key, inner) in &table {

@@ -122,7 +122,7 @@ codes! {
     MuxFailed "mux.failed" Transient "mkvmerge could not write the result."
         "The last lines of its own words are in the report."
     ToolMissing "tool.missing" Resource "A program that the conversion needs is not installed."
-        "apt-get install ffmpeg mkvtoolnix"
+        "`apt-get install -y --no-install-recommends ffmpeg mkvtoolnix`, or set tools.ffmpeg and tools.mkvmerge to where they are; `dovi-consumer doctor` looks for them."
     ToolFailed "tool.failed" Transient "A program stopped with an error."
         "The last lines of its own words are in the report."
     ToolKilled "tool.killed" Transient "A program was killed from outside."

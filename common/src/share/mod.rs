@@ -55,7 +55,7 @@ pub use owner::{Fate, Owner, fate};
 pub use publish::{PublishMethod, publish_no_clobber, publish_no_clobber_by, server_time};
 pub use replace::{Recovered, ReplaceError, ReplaceMethod, Replacement, probe_replace, recover};
 pub use results::ResultsFolder;
-pub use space::{Reservation, Reservations, SpaceError, free_bytes, require};
+pub use space::{Reservation, Reservations, SpaceError, drop_cached, free_bytes, require};
 pub use state::{Counts, Folder, JobState, Listing, ShareState};
 pub use sweep::Swept;
 pub use trash::{Pruned, Trash, TrashFolder, TrashPlace, TrashRecord, prune_trash};

@@ -40,6 +40,13 @@ pub fn free_bytes(dir: &Path) -> Result<u64, FileError> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Asks the kernel to forget what it keeps of a file in memory, so that the next reading of it is one of the disk. Only advice:
+/// file systems in memory have nowhere else to read from.
+pub fn drop_cached(file: &fs::File) {
+    // Refused advice changes nothing but a measurement.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// Checks that so many bytes are free.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::config::Config;
 use common::job::{Certificate, FailureClass, FailureCode, FelPolicy, Mode};
-use common::text::{bytes, safe_path};
+use common::text::{bytes, safe_path, without_numbers};
 
 use super::display::Display;
 use super::{context, load_config, quiet_log, stop_on_signals};
@@ -79,12 +79,17 @@ fn apply(config: &mut Config, args: &ConvertArgs) -> Result<(), Failure> {
     recipe.x265_params.extend(args.x265.iter().cloned());
     recipe.fel = args.fel.map_or(recipe.fel, policy);
     recipe.fel_expanding = args.fel_expanding.map_or(recipe.fel_expanding, policy);
-    recipe.validate().map_err(Failure::usage)?;
+    recipe.validate().map_err(|e| {
+        Failure::usage(e).hint(
+            "`dovi-consumer convert --help` has the options, docs/CONFIGURATION.md the settings of [recipe]",
+        )
+    })?;
     config.verify.decode = args.decode.map_or(config.verify.decode, Into::into);
     if let Some(dir) = &args.scratch {
         config.scratch.dir = absolute(dir)?;
     }
-    if args.files.len() > 1 && args.output.as_ref().is_some_and(|o| o.is_file()) {
+    let one_name = |o: &PathBuf| !o.is_dir() && (o.is_file() || o.extension().is_some_and(|e| e == "mkv"));
+    if args.files.len() > 1 && args.output.as_ref().is_some_and(one_name) {
         return Err(Failure::usage("several films cannot go into one file").hint("name a folder after -o"));
     }
     Ok(())
@@ -170,13 +175,23 @@ fn advice(e: &StageError) -> &str {
         FailureCode::FelExpanding => {
             "Keep the original, or use --fel-expanding allow to convert it all the same."
         }
-        FailureCode::SourceMissing => "Check the path.",
+        FailureCode::SourceMissing => {
+            "Check the spelling; quote names with spaces. For a folder name its films: FOLDER/*.mkv"
+        }
+        FailureCode::MuxFailed | FailureCode::EncodeFailed | FailureCode::ToolFailed => {
+            "Its own last words are below; -v shows more of them."
+        }
+        FailureCode::OutputDenied => "Name a folder that you may write to after -o.",
         _ => e.advice(),
     }
 }
 
 fn failed(file: &Path, e: &StageError, verbose: bool) -> String {
-    let mut text = format!("error: {}: {} ({})\nhint: {}\n", safe_path(file), e.message, e.code, advice(e));
+    // The sentence may begin with the whole path.
+    let whole = absolute(file).map(|p| format!("{}: ", safe_path(p))).unwrap_or_default();
+    let message = e.message.strip_prefix(&whole).unwrap_or(&e.message);
+    let message = if verbose { message.to_owned() } else { without_numbers(message) };
+    let mut text = format!("error: {}: {message} ({})\nhint: {}\n", safe_path(file), e.code, advice(e));
     if verbose {
         e.causes().iter().for_each(|c| text += &format!("cause: {c}\n"));
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::job::{Certificate, Check};
+use common::job::{Certificate, Check, FailureCode};
 use common::text::{safe, safe_path};
 
 use super::display::Display;
@@ -28,6 +28,11 @@ pub(super) async fn run(global: &Global, args: VerifyArgs) -> Result<Exit, Failu
     let (source, result) = (absolute(&args.source)?, absolute(&args.result)?);
     let certificate = verify_pair(&context, &source, &result, &worker).await;
     display.clear();
+    let certificate = certificate.map_err(|e| match e.code {
+        // The code's own hint is for films that were queued.
+        FailureCode::SourceMissing => e.hint("Check the spelling; quote names with spaces."),
+        _ => e,
+    });
     let certificate = certificate.inspect_err(|e| {
         if args.json {
             let failure = serde_json::json!({
@@ -65,7 +70,13 @@ fn page(certificate: &Certificate, source: &Path, result: &Path) -> String {
     let _ = if certificate.holds() {
         writeln!(page, "PROVEN: all {n} checks hold for {} frames", certificate.frames)
     } else {
-        writeln!(page, "NOT PROVEN: {} of {n} checks failed ({})", failed.len(), failed.join(", "))
+        let hint = "keep the original; `dovi-consumer convert SOURCE` makes a result for which they hold";
+        writeln!(
+            page,
+            "NOT PROVEN: {} of {n} checks failed ({})\nhint: {hint}",
+            failed.len(),
+            failed.join(", ")
+        )
     };
     page
 }
@@ -122,7 +133,8 @@ mod tests {
              \x20                     tag B is missing\n\
              \x20                     note: odd\n\
              \x20              note   the picture was encoded again\n\
-             NOT PROVEN: 1 of 2 checks failed (tags)\n"
+             NOT PROVEN: 1 of 2 checks failed (tags)\n\
+             hint: keep the original; `dovi-consumer convert SOURCE` makes a result for which they hold\n"
         );
         let good = Certificate { checks: vec![Check::new("frames", true, "72 frames")], ..certificate };
         assert!(

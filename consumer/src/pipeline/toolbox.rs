@@ -195,7 +195,8 @@ impl Toolbox {
                 Some((version, _)) => Err(missing(format!(
                     "{} is version {version}; at least {OLDEST_MKVMERGE} is needed, older ones damage Dolby Vision",
                     path.display()
-                ))),
+                ))
+                .hint("Install a newer mkvtoolnix from https://mkvtoolnix.download, or set tools.mkvmerge to one.")),
                 None => Err(missing(format!("{} is no mkvmerge", path.display()))),
             }
         };

@@ -51,6 +51,7 @@ fn is_trouble(code: FailureCode) -> bool {
 fn inspect(path: &Path, full: bool, recipe: &Recipe, stop: &CancellationToken) -> Facts {
     let facts = Facts::new(path);
     let opened = path.metadata().and_then(|m| match m.is_file() {
+        false if m.is_dir() => Err(std::io::Error::other("it is a folder")),
         // Opening a pipe would wait for ever.
         false => Err(std::io::Error::other("it is no regular file")),
         true => Ok((File::open(path)?, m.len())),

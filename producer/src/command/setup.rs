@@ -45,6 +45,7 @@ pub(super) async fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Fai
     match (&args.admin, &args.definitions, &args.secrets) {
         (Some(url), _, Some(dir)) => {
             let config = context.load()?.config;
+            broker::usable(url, args, &config)?;
             share_if_set(&config, &mut tell)?;
             broker::online(url, dir, args, &config, &mut tell).await?;
         }
@@ -58,6 +59,7 @@ pub(super) async fn run(args: &SetupArgs, context: &Context) -> Result<Exit, Fai
         }
         _ => {
             let (config, state) = context.fleet()?;
+            broker_options(&config)?;
             share(&state, &mut tell)?;
             queues(&config, &mut tell).await?;
         }

@@ -38,6 +38,16 @@ pub enum RootError {
         /// The roots, for the hint.
         roots: String,
     },
+    /// A library path of a root that there is not.
+    #[error("there is no library root {root}, and no path {}", safe_path(path))]
+    NoSuchRoot {
+        /// What stands before the colon.
+        root: String,
+        /// As typed.
+        path: PathBuf,
+        /// The roots, for the hint.
+        roots: String,
+    },
     /// A path that does not exist.
     #[error("there is no {}", safe_path(path))]
     NoSuchPath {
@@ -54,7 +64,7 @@ impl From<RootError> for Failure {
                 .because(source),
             RootError::Empty { .. } => Self::environment(e.to_string())
                 .hint("it looks like a mount point without its mount: mount it, or correct library.roots"),
-            RootError::Outside { roots, .. } => {
+            RootError::Outside { roots, .. } | RootError::NoSuchRoot { roots, .. } => {
                 let hint = format!("the library roots are: {roots}");
                 Self::usage(e.to_string()).hint(hint)
             }
@@ -106,14 +116,23 @@ impl Roots {
     /// Maps what a person typed (a path, or `root:relative/path`) to its root.
     ///
     /// # Errors
-    /// [`RootError::NoSuchPath`] or [`RootError::Outside`].
+    /// [`RootError::NoSuchPath`], [`RootError::NoSuchRoot`] or [`RootError::Outside`].
     pub fn locate(&self, typed: &Path) -> Result<Place, RootError> {
         if typed.symlink_metadata().is_err() {
             // Not a path of this machine: perhaps the library path that our own tables print.
             if let Some(place) = self.by_library_path(typed) {
                 return Ok(place);
             }
-            return Err(RootError::NoSuchPath { path: typed.to_owned() });
+            let film = typed.to_str().and_then(|t| t.parse::<LibraryPath>().ok());
+            let strange = film.filter(|f| self.0.iter().all(|r| r.name != f.root()));
+            return Err(match strange {
+                Some(film) => RootError::NoSuchRoot {
+                    root: film.root().to_owned(),
+                    path: typed.to_owned(),
+                    roots: self.names(),
+                },
+                None => RootError::NoSuchPath { path: typed.to_owned() },
+            });
         }
         let absolute = std::path::absolute(typed).unwrap_or_else(|_| typed.to_owned());
         let plain = !absolute.components().any(|c| c == Component::ParentDir);

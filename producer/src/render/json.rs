@@ -150,7 +150,8 @@ impl TotalsLine {
     /// The lines for people.
     pub fn text(&self) -> String {
         let queue = if self.dry_run { "would be queued" } else { "queued now" };
-        let mut text = format!("{} films: {} {queue}", self.films, self.queue);
+        let films = if self.films == 1 { "film" } else { "films" };
+        let mut text = format!("{} {films}: {} {queue}", self.films, self.queue);
         if self.queue > 0 {
             text += &format!(" ({})", super::bytes(self.queue_bytes));
         }

@@ -2,13 +2,16 @@
 //! words for users.
 
 mod endpoint;
+mod look;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
 use self::endpoint::Endpoint;
+pub use self::look::Limits;
 use super::users::{User, credentials, password_hash};
 use super::{BrokerError, BrokerOptions, TlsFault, topology};
 use crate::http::{Client, HttpError, Request, encoded};
@@ -25,6 +28,8 @@ pub struct Admin {
     password: String,
     client: Client,
     timeout: Duration,
+    /// The server's clock at its latest answer.
+    date: Arc<Mutex<Option<String>>>,
 }
 
 impl std::fmt::Debug for Admin {
@@ -44,7 +49,7 @@ impl Admin {
         let timeout = options.timeout;
         let client = Client::new(options.ca_pem.as_deref(), timeout)
             .map_err(|e| BrokerError::Setting(format!("broker.ca_file is no certificate: {e}")))?;
-        Ok(Self { endpoint, password: String::new(), client, timeout })
+        Ok(Self { endpoint, password: String::new(), client, timeout, date: Arc::default() })
     }
 
     /// The user's password.
@@ -191,6 +196,7 @@ impl Admin {
         let done = tokio::time::timeout(self.timeout * 2, exchange).await;
         match done {
             Ok(Ok(Ok(answer))) => {
+                *self.date.lock().unwrap_or_else(PoisonError::into_inner) = answer.date;
                 Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null)))
             }
             Ok(Ok(Err(e))) => Err(self.refusal(&e)),

@@ -41,7 +41,7 @@ pub async fn encode(
         })
     };
     match injecting.await {
-        Ok(report) => Ok(VideoStream { path, vcl: report.vcl }),
+        Ok((report, _)) => Ok(VideoStream { path, vcl: report.vcl }),
         Err(e) => Err(blame(context, task.recipe.encoder, e)),
     }
 }
@@ -63,7 +63,7 @@ pub(super) async fn through<T: Send + 'static>(
     context: &Context,
     command: &ToolCommand,
     read: impl FnOnce(&mut ToEnd<PipeReader>, &Count) -> Result<T, InjectError> + Send + 'static,
-) -> Result<T, StageError> {
+) -> Result<(T, ExitReport), StageError> {
     let (stdout, reader) = pipe().map_err(|e| {
         StageError::new(Stage::Encode, FailureCode::ToolFailed, format!("failed to make a pipe: {e}"))
             .because(e)
@@ -88,7 +88,8 @@ pub(super) async fn through<T: Send + 'static>(
     context.stop.check(Stage::Encode)?;
     let exit = exit.map_err(|e| StageError::spawn(Stage::Encode, e))?;
     let (done, ended) = done?;
-    judge(&exit, done, ended)
+    let done = judge(&exit, done, ended)?;
+    Ok((done, exit))
 }
 
 /// The encoder's command line; its stream comes on standard output. The encoder has shown before that it works here.

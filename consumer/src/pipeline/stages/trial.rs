@@ -194,7 +194,10 @@ impl Bench<'_> {
             through(self.context, &command, move |stream, count| put_in(stream, &picture, &path, count)).await
         };
         let order = match injected {
-            Ok(order) => order,
+            Ok((order, exit)) => match exit.stderr_tail.lines().find_map(|l| refused_option(l, &recipe)) {
+                Some(why) => return Ok(Err(why.into())),
+                None => order,
+            },
             Err(e) if is_the_encoders(e.code) => return Ok(Err(refusal(name, e))),
             Err(e) => return Err(e),
         };
@@ -262,6 +265,17 @@ fn refusal(encoder: &str, e: StageError) -> Refusal {
         _ => e.message,
     };
     Refusal { why, tool: e.tool }
+}
+
+/// What ffmpeg says of one of the recipe's own x265 options that it does not know or whose value it cannot read: it leaves the option
+/// away and goes on (measured).
+fn refused_option(line: &str, recipe: &Recipe) -> Option<String> {
+    let (_, said) = line.split_once("] ")?;
+    let rest =
+        ["Unknown option: ", "Invalid value for "].iter().find_map(|start| said.strip_prefix(start))?;
+    let name = rest.split([':', '.']).next()?.trim();
+    let keys = recipe.x265_params.iter().flat_map(|p| p.split(':')).filter_map(|p| p.split('=').next());
+    keys.into_iter().any(|k| k == name).then(|| said.trim_end_matches('.').to_owned())
 }
 
 /// The same RPU for every frame.
@@ -332,6 +346,20 @@ fn key_frames(path: &Path, picture: &Picture) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_options_of_the_recipe_are_its_fault() {
+        let recipe =
+            Recipe { x265_params: vec!["aq-mod=3".into(), "aq-mode=many".into()], ..Recipe::default() };
+        let why = |line: &str| refused_option(line, &recipe);
+        assert_eq!(why("[libx265 @ 0x56] Unknown option: aq-mod.").unwrap(), "Unknown option: aq-mod");
+        assert_eq!(
+            why("[libx265 @ 0x56] Invalid value for aq-mode: many.").unwrap(),
+            "Invalid value for aq-mode: many"
+        );
+        assert_eq!(why("[libx265 @ 0x56] Unknown option: hash."), None);
+        assert_eq!(why("x265 [warning]: halving the quality"), None);
+    }
 
     #[test]
     fn the_reason_is_in_the_words_of_the_encoder() {

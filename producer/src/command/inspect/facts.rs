@@ -66,7 +66,7 @@ impl Facts {
     pub fn new(path: &Path) -> Self {
         Self {
             path: safe_path(path),
-            size: path.metadata().ok().map(|m| m.len()),
+            size: path.metadata().ok().filter(|m| !m.is_dir()).map(|m| m.len()),
             verdict: String::new(),
             action: "skip",
             code: None,
@@ -90,7 +90,13 @@ impl Facts {
         self.verdict = if missing { "missing" } else { "unreadable" }.to_owned();
         (self.code, self.reason) = (Some(code), safe(why));
         // The code's own hint is for films that were queued.
-        let hint = if missing { "Check the spelling; quote names with spaces." } else { code.hint() };
+        let hint = match why {
+            _ if missing => "Check the spelling; quote names with spaces.",
+            "it is a folder" => {
+                "Name its films: FOLDER/*.mkv. `dovi-producer scan --dry-run FOLDER` looks at all of a library's."
+            }
+            _ => code.hint(),
+        };
         self.advice = Some(hint.to_owned());
         self
     }

@@ -17,6 +17,12 @@ use crate::render::safe_path;
 /// The administrator's password for those who have no file.
 const PASSWORD: &str = "DOVI_ADMIN_PASSWORD";
 
+/// Sees that the command line can be used, before anything is made.
+pub(super) fn usable(url: &str, args: &SetupArgs, config: &Config) -> Result<(), Failure> {
+    Admin::new(url, &BrokerOptions::without_password(&config.broker)?)?;
+    password(args).map(drop)
+}
+
 /// Makes virtual host, queues and users.
 pub(super) async fn online(
     url: &str,
@@ -75,8 +81,11 @@ pub(super) fn offline(
     // The broker's own user must be able to read it. It holds no password, only salted hashes of long random ones.
     let written = OpenOptions::new().write(true).create_new(true).open(file);
     written.and_then(|mut f| writeln!(f, "{text}").and_then(|()| f.sync_all())).map_err(|e| {
-        Failure::environment(format!("failed to write {}: {e}", safe_path(file)))
-            .hint("name a file that does not exist yet")
+        Failure::environment(format!("failed to write {}: {e}", safe_path(file))).hint(match e.kind() {
+            std::io::ErrorKind::AlreadyExists => "name a file that does not exist yet".to_owned(),
+            std::io::ErrorKind::NotFound => "make its folder first, with `mkdir -p`".to_owned(),
+            _ => "name a file in a folder that this user may write to".to_owned(),
+        })
     })?;
     for (user, secret) in &all {
         secret.settle()?;

@@ -30,7 +30,7 @@ pub async fn encode(
         let (inner, plan, path) = (context.clone(), plan.clone(), path.to_owned());
         through(context, &command, move |stream, count| keep(&inner, &plan, stream, &path, count))
     };
-    keeping.await.map_err(|e| blame(context, task.recipe.encoder, e))
+    keeping.await.map(|(kept, _)| kept).map_err(|e| blame(context, task.recipe.encoder, e))
 }
 
 /// Writes the stream as it is, and looks at each picture on the way: a wrong colour or number of frames is cheaper to find

@@ -91,6 +91,11 @@ Reads both files whole. Every check is printed with what was found; exit code 1 
     #[command(after_help = "\
 Changes nothing. The encoder is tried on a few generated frames. Exit code 0 if a worker could start, 3 if not.")]
     Doctor(DoctorArgs),
+    /// Say how the worker of this name on this machine is, for health checks
+    #[command(after_help = "\
+Reads the worker's own file on the share. Exit code 0 if it works or waits for films, 1 if it does not run, is silent
+or takes no films (the sentence says why), 3 if the share is not there.")]
+    Health,
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -4,6 +4,7 @@ mod config;
 mod convert;
 mod display;
 mod doctor;
+mod health;
 mod run;
 mod verify;
 
@@ -30,6 +31,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Convert(args) => convert::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,
+        Command::Health => health::run(&global),
         Command::Config(ConfigCommand::Show { json }) => config::show(&global, json),
     }
 }

@@ -76,7 +76,7 @@ class Browser:
     def shoot(self, path):
         # As high as the page is, and no higher than somebody wants to scroll.
         height = self.script("return document.documentElement.scrollHeight")
-        self.send("POST", "/window/rect", {"width": 1180, "height": min(max(height, 300), 1500)})
+        self.send("POST", "/window/rect", {"width": 1180, "height": min(max(height, 300), 1500) + 90})
         with open(path, "wb") as file:
             file.write(base64.b64decode(self.send("GET", "/screenshot")))
         if shutil.which("pngquant"):
@@ -126,7 +126,7 @@ def main():
                 )
             time.sleep(1.5)
 
-        queue = url and "queues/dovi/"
+        queue = "queues/dovi/"
         if moment == "busy":
             page("the overview", "", "Global counts")
             browser.wait("connections in the overview", "return /Connections: *[1-9]/.test(document.querySelector('#main').innerText)")

@@ -138,16 +138,19 @@ take_pictures() { # moment
 say "generating films"
 mkdir -p "$work"/{films,arriving,converted,state,scratch}
 # The demo's names; the long one is for the restart in the middle of a film.
-"$maker" --only mel-closed-gop --only fel --only p81 --only hdr10 "$work/films" >&2
+small=(--size 480x270 --frames 120)
+"$maker" "${small[@]}" --only mel-closed-gop --only fel --only p81 --only hdr10 "$work/films" >&2
 mkdir "$work/long"
-"$maker" --only mel-open-gop --frames "${FRAMES:-3000}" "$work/long" >&2
-"$maker" --only mel-cmv29 "$work/arriving" >&2
-"$maker" --only hostile-name --frames 600 "$work/bad" >&2
+"$maker" --size 480x270 --frames "${FRAMES:-3000}" --only mel-open-gop "$work/long" >&2
+"$maker" "${small[@]}" --only mel-cmv29 "$work/arriving" >&2
+"$maker" --size 480x270 --frames 600 --only hostile-name "$work/bad" >&2
 mkdir "$work/films/Broken Signal (2014)"
 bad="$work/films/Broken Signal (2014)/Broken Signal (2014) - 2160p.mkv"
 mv "$work"/bad/*/*.mkv "$bad"
-# A hole in the middle, as a bad disk leaves one. The sample that a scan reads does not meet it.
-dd if=/dev/zero of="$bad" bs=1 seek=$(($(stat -c %s "$bad") * 61 / 100)) count=3000 conv=notrunc status=none
+# A hole in the middle, as a bad disk leaves one: most of one picture. The sample that a scan reads does not meet it.
+read -r at size < <(ffprobe -v error -select_streams v:0 -show_entries packet=pos,size -of csv=p=0 "$bad" |
+  awk -F, -v from=$(($(stat -c %s "$bad") * 61 / 100)) '$2 > from { print $2 + 60, $1 - 60; exit }')
+dd if=/dev/zero of="$bad" bs=1 seek="$at" count="$size" conv=notrunc status=none
 find "$work" -name '*.mkv' -exec touch -d '2 hours ago' {} +
 sums() { (cd "$work/films" && find . -name '*.mkv' -print0 | sort -z | xargs -0 sha256sum); }
 before=$(sums)
@@ -166,7 +169,7 @@ ${shots:+DOVI_PASSWORD=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')}
 END
 cat >"$work/config.toml" <<'END'
 [recipe]
-preset = "medium"
+preset = "fast"
 END
 chown -R "$user:$group" "$work" && chmod 755 "$work"
 
@@ -222,10 +225,8 @@ text 'A long film. The first worker takes it; in its middle the broker is restar
 mv "$work"/long/* "$work/films/"
 run 'docker compose run --rm producer scan | tail -n 1'
 ffmpeg_of_worker() { docker compose top worker | awk '/ffmpeg/ {print $2}' | sort | tr '\n' ' '; }
-export -f docker ffmpeg_of_worker 2>/dev/null || true
 encoding() { docker compose top worker | grep -q 'ffmpeg.*libx265' && [[ -n $(ffmpeg_of_worker) ]]; }
 until_true "the encode" 300 encoding
-[[ -z $shots ]] || take_pictures busy
 processes=$(ffmpeg_of_worker)
 run 'docker compose restart rabbitmq'
 until_true "a healthy broker" 180 "docker compose ps rabbitmq | grep -q '(healthy)'"
@@ -239,9 +240,13 @@ run 'docker compose up -d rabbitmq'
 until_true "a healthy broker" 180 "docker compose ps rabbitmq | grep -q '(healthy)'"
 run 'docker compose run --rm producer status'
 start_second
-until_true "the long film" 900 '(($(finished) == 3))'
+until_true "the second worker at the film" 120 "grep -q 'stage=encode' '$work/worker.log'"
+text 'The second worker has the film. The first one comes back, too:'
+run 'docker compose up -d'
+until_true "a healthy worker" 120 "docker compose ps worker | grep -q '(healthy)'"
+[[ -z $shots ]] || take_pictures busy
 run 'docker compose run --rm producer status'
-
+until_true "the long film" 900 '(($(finished) == 3))'
 text 'From now on the library is watched; a film is copied into it:'
 run 'docker compose --profile watch up -d watch'
 until_true "the first scan" 120 "docker compose logs watch | grep -q 'films: 0 queued'"
@@ -256,7 +261,7 @@ text 'A result, proven once more by hand:'
 film='The Long Harbour (2019)/The Long Harbour (2019) - 2160p'
 dovi-consumer() { "$program" "$@"; }
 run "dovi-consumer verify 'films/$film.mkv' 'converted/films/$film [DV8].mkv'"
-text 'And everything off. The second worker ends with its service:'
+text 'Everything off. The second worker ends with its service:'
 stop_second
 run "tail -n 2 worker.log"
 run 'docker compose --profile worker --profile watch down'

@@ -51,7 +51,8 @@ pub async fn run(
     limits: Limits,
     shutdown: Shutdown,
 ) -> Exit {
-    let events = Events::start(options.clone());
+    let own = format!("dovi-consumer {}", config.worker.display_name());
+    let events = Events::start(options.clone().name(own));
     let worker = Arc::new(Worker::new(config.clone(), tools, films, events, limits.slots.max(1)));
     crate::workspace::sweep(&config.scratch.path());
     tracing::info!(worker = worker.name(), broker = %options, slots = limits.slots, "worker starts");
@@ -73,12 +74,12 @@ pub async fn run(
     ];
     let slots: Vec<_> = (0..limits.slots.max(1))
         .map(|slot| {
-            let name = format!("dovi-consumer {} {slot}", worker.name());
+            let name = format!("dovi-consumer {} slot {}", worker.name(), slot + 1);
             let options = options
                 .clone()
                 .name(name)
                 .property("worker", worker.name())
-                .property("slot", slot.to_string());
+                .property("slot", (slot + 1).to_string());
             let publisher = Publisher::new(options.clone());
             let (worker, config, shutdown) = (worker.clone(), config.clone(), shutdown.clone());
             let slot = Slot { worker, config, options, publisher, limits, shutdown };

@@ -73,7 +73,7 @@ run() {
   say "\$ $1"
   local out=$work/out code=0
   (cd "$work"; eval "$1") >"$out" 2>"$work/err" || code=$?
-  { printf '\n```console\n$ %s\n' "$1"; grep -vE '^(\[\+\]| *(Container|Network|Volume) )' "$work/err" || true; cat "$out"; printf '```\n'; } |
+  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) )' "$work/err" || true; cat "$out"; printf '```\n'; } |
     stable | grep -v '^$' | sed '1i\\' >>"$transcript"
   ((code == ${2:-0})) || { cat "$work/err" "$out" >&2; die "exit code $code: $1"; }
 }
@@ -147,13 +147,17 @@ mkdir "$work/long"
 mkdir "$work/films/Broken Signal (2014)"
 bad="$work/films/Broken Signal (2014)/Broken Signal (2014) - 2160p.mkv"
 mv "$work"/bad/*/*.mkv "$bad"
-# A hole in the middle, as a bad disk leaves one: most of one picture. The sample that a scan reads does not meet it.
-read -r at size < <(ffprobe -v error -select_streams v:0 -show_entries packet=pos,size -of csv=p=0 "$bad" |
-  awk -F, -v from=$(($(stat -c %s "$bad") * 61 / 100)) '$2 > from { print $2 + 60, $1 - 60; exit }')
-dd if=/dev/zero of="$bad" bs=1 seek="$at" count="$size" conv=notrunc status=none
 find "$work" -name '*.mkv' -exec touch -d '2 hours ago' {} +
 sums() { (cd "$work/films" && find . -name '*.mkv' -print0 | sort -z | xargs -0 sha256sum); }
-before=$(sums)
+# A hole in the middle, as a bad disk leaves one: most of one picture, and no new date.
+damage() {
+  local at size
+  read -r at size < <(ffprobe -v error -select_streams v:0 -show_entries packet=pos,size -of csv=p=0 "$bad" |
+    awk -F, -v from=$(($(stat -c %s "$bad") * 61 / 100)) '$2 > from { print $2 + 60, $1 - 60; exit }')
+  touch -r "$bad" "$work/date"
+  dd if=/dev/zero of="$bad" bs=1 seek="$at" count="$size" conv=notrunc status=none
+  touch -r "$work/date" "$bad"
+}
 
 cat >"$work/.env" <<END
 LIBRARY=$work/films
@@ -169,33 +173,37 @@ ${shots:+DOVI_PASSWORD=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')}
 END
 cat >"$work/config.toml" <<'END'
 [recipe]
-preset = "fast"
+preset = "slow"
 END
 chown -R "$user:$group" "$work" && chmod 755 "$work"
 
-text 'The films, generated; `Broken Signal` has a hole of zeros in its middle that a look at some places does not meet:'
+text 'The films, generated:'
 run 'cd films && ls'
 text 'The settings:'
-run "grep -v PASSWORD .env"
-text 'Broker and one worker:'
-run "docker compose up -d $build"
+run 'grep -v PASSWORD .env'
+text 'The broker:'
+run "docker compose up -d rabbitmq"
 until_true "a healthy broker" 180 "docker compose ps rabbitmq | grep -q '(healthy)'"
 run "docker compose ps --format 'table {{.Service}}\t{{.Status}}' | sed -E 's/Up [^(]*/Up /'"
 text 'What would be queued, and why; then queue it:'
-run 'docker compose run --rm producer scan --dry-run'
+run "docker compose run --rm $build producer scan --dry-run"
 run 'docker compose run --rm producer scan | tail -n 1'
+damage
+before=$(sums)
+printf '%s\n' "$before" >"$work/films.sha256"
+text 'Now the disk loses some kilobytes in the middle of `Broken Signal`, which nobody notices. And a worker is started:'
+run "docker compose up -d $build"
 text 'After a while:'
 until_true "two films done, one given up" 600 '(($(finished) == 2 && $(given_up) == 1))'
 run 'docker compose run --rm producer status'
 run 'cd converted && find . -name "*.mkv" | sort'
 run 'docker compose run --rm producer failed list'
 text 'The original films are what they were:'
-(cd "$work" && sums >films.sha256)
 [[ $(sums) == "$before" ]] || die "an original changed"
 run '(cd films && sha256sum --quiet --check ../films.sha256) && echo unchanged'
 [[ -z $shots ]] || take_pictures idle
 
-text "A second worker as a service of a machine beside it ($(how)). The share is the same folders, the broker's password comes from the broker:"
+text "A second worker as a service of a machine beside it ($(how)). It has the same folders, and its password from the broker:"
 cat >"$work/worker.toml" <<END
 [broker]
 url = "amqp://127.0.0.1:$port/dovi"
@@ -240,7 +248,7 @@ run 'docker compose up -d rabbitmq'
 until_true "a healthy broker" 180 "docker compose ps rabbitmq | grep -q '(healthy)'"
 run 'docker compose run --rm producer status'
 start_second
-until_true "the second worker at the film" 120 "grep -q 'stage=encode' '$work/worker.log'"
+until_true "the second worker at the film" 180 "grep -q 'stage=encode' '$work/worker.log'"
 text 'The second worker has the film. The first one comes back, too:'
 run 'docker compose up -d'
 until_true "a healthy worker" 120 "docker compose ps worker | grep -q '(healthy)'"

@@ -75,6 +75,7 @@ class Browser:
 
     def shoot(self, path):
         # As high as the page is, and no higher than somebody wants to scroll.
+        self.send("POST", "/window/rect", {"width": 1180, "height": 400})
         height = self.script("return document.documentElement.scrollHeight")
         self.send("POST", "/window/rect", {"width": 1180, "height": min(max(height, 300), 1500) + 90})
         with open(path, "wb") as file:

@@ -65,7 +65,7 @@ trap cleanup EXIT
 stable() {
   sed -E -e "s#$work#/srv/dovi#g" -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/TIME/g' \
     -e 's/\x1b\[[0-9;]*[A-Za-z]//g' -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}/DATE/g' \
-    -e 's/\b[0-9a-f]{32,64}\b/ID/g' -e 's/\([0-9.]+ [kM]?B saved\)/(SIZE saved)/g' -e 's/[ \t]+$//'
+    -e 's/\b[0-9a-f]{32,64}\b/ID/g' -e 's/\b[0-9a-f]{12}\b/0123456789ab/g' -e 's/\([0-9.]+ [kM]?B saved\)/(SIZE saved)/g' -e 's/[ \t]+$//'
 }
 text() { printf '\n%s\n' "$*" >>"$transcript"; }
 # Runs a command and writes down it and what it prints, without what Compose tells about its containers.
@@ -73,7 +73,7 @@ run() {
   say "\$ $1"
   local out=$work/out code=0
   (cd "$work"; eval "$1") >"$out" 2>"$work/err" || code=$?
-  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) )' "$work/err" || true; cat "$out"; printf '```\n'; } |
+  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) |(prescan|verify) +[0-9]+ %)' "$work/err" || true; cat "$out"; printf '```\n'; } |
     stable | grep -v '^$' | sed '1i\\' >>"$transcript"
   ((code == ${2:-0})) || { cat "$work/err" "$out" >&2; die "exit code $code: $1"; }
 }

@@ -92,10 +92,8 @@ impl Watch {
 
     async fn run(&mut self, context: &Context) -> Result<(), Failure> {
         let every = duration(self.config.watch.interval());
-        tracing::info!(
-            "watching {} library roots, every {every} at the latest",
-            self.config.library.roots.len()
-        );
+        let roots: Vec<&str> = self.config.library.roots.keys().map(String::as_str).collect();
+        tracing::info!("watching {}, with a scan every {every} at the latest", roots.join(", "));
         while !context.stop.is_cancelled() {
             self.health.is(State::Scanning, "");
             let began = Instant::now();

@@ -8,7 +8,7 @@
 #
 # Needs Docker with Compose 2, ffmpeg and mkvtoolnix, and cargo, which builds the film maker and the second worker. For
 # programs that are built already: MAKE_LIBRARY, CONSUMER. A project of its own (`dovi-walkthrough`, ports 25672 and
-# 25673, PORT changes them): a fleet that runs on this machine is left alone. Everything it made is removed at the end.
+# 25673, PORT changes them): a fleet that runs on this machine is left alone. Everything it made but the images is removed at the end.
 #
 # The second worker runs on the machine itself, by systemd-run with the settings of deploy/systemd/dovi-consumer.service; without
 # systemd, as root, by setpriv and nice with those of its settings that they know; otherwise plainly.
@@ -73,7 +73,7 @@ run() {
   say "\$ $1"
   local out=$work/out code=0
   (cd "$work"; eval "$1") >"$out" 2>"$work/err" || code=$?
-  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) |(prescan|verify) +[0-9]+ %)' "$work/err" || true; cat "$out"; printf '```\n'; } |
+  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) |(prescan|verify) +[0-9]+ %|#[0-9]+ )' "$work/err" || true; cat "$out"; printf '```\n'; } |
     stable | grep -v '^$' | sed '1i\\' >>"$transcript"
   ((code == ${2:-0})) || { cat "$work/err" "$out" >&2; die "exit code $code: $1"; }
 }

@@ -119,6 +119,11 @@ Examples:
   dovi-consumer doctor --json | jq 'select(.level == \"failed\")'
   dovi-consumer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
     Doctor(DoctorArgs),
+    /// Say how the worker of this name on this machine is, for health checks
+    #[command(after_help = "\
+Reads the worker's own file on the share. Exit code 0 if it works or waits for films, 1 if it does not run, is silent
+or takes no films (the sentence says why), 3 if the share is not there.")]
+    Health,
     /// Look at the configuration
     #[command(
         subcommand,

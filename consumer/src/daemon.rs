@@ -101,12 +101,12 @@ pub async fn run(
     }
     let slots: Vec<_> = (0..limits.slots.max(1))
         .map(|slot| {
-            let name = format!("dovi-consumer {} {slot}", worker.name());
+            let name = format!("dovi-consumer {} slot {}", worker.name(), slot + 1);
             let options = options
                 .clone()
                 .name(name)
                 .property("worker", worker.name())
-                .property("slot", slot.to_string());
+                .property("slot", (slot + 1).to_string());
             let publisher = Publisher::new(options.clone());
             let (worker, config, shutdown) = (worker.clone(), config.clone(), shutdown.clone());
             let slot = Slot { worker, config, options, publisher, limits, shutdown };
@@ -136,7 +136,8 @@ fn outlets(
     let name = config.worker.display_name();
     let metrics = Arc::new(Metrics::new(&name, slots, config.scratch.path())?);
     let notifier = Notifier::start(config, &name, metrics.clone())?;
-    let outlets = Outlets { events: Events::start(options.clone()), metrics, notifier };
+    let events = Events::start(options.clone().name(format!("dovi-consumer {name}")));
+    let outlets = Outlets { events, metrics, notifier };
     Ok((outlets, config.metrics.address()?))
 }
 

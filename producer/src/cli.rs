@@ -19,6 +19,7 @@ Examples:
   dovi-producer scan --dry-run              what would be queued, and why
   dovi-producer scan --limit 1              one film as a test
   dovi-producer scan                        queue all that is new
+  dovi-producer watch                       go on like that, by itself
   dovi-producer status --watch              how far is it
   dovi-producer failed list                 what could not be done, and why
   dovi-producer pause --now                 all workers stand still";
@@ -78,6 +79,26 @@ Examples:
   dovi-producer scan '/mnt/nas/films/Some Film (2019)'
   dovi-producer scan --limit 5 --json")]
     Scan(ScanArgs),
+    /// Scan whenever something changed in the library, until told to stop
+    #[command(after_help = "\
+The same rules as `scan`, by itself. On local disks the kernel tells of changes
+(inotify); after watch.quiet_s without any, the library is scanned. Network mounts
+tell nothing of what other machines change, so everything is scanned every
+watch.interval_s as well. A film that is still being copied is looked at again
+when it may be complete.
+
+If the broker, the share or a library folder is not there, it says so once, waits,
+and goes on when it is back. The log has one line for each scan with something
+new. Ctrl-C or SIGTERM ends it, with exit code 0.
+
+--health asks the `watch` that runs on this machine by watch.health_file: exit code
+0 if it watches or scans, 1 with the reason if it waits, hangs or does not run.
+
+Examples:
+  dovi-producer watch
+  dovi-producer watch --set watch.interval_s=300
+  dovi-producer watch --health")]
+    Watch(WatchArgs),
     /// Queue films again, also those that failed (with --force also those that are done)
     #[command(after_help = "\
 Without --force: films that failed are queued again, and their reports and
@@ -287,6 +308,14 @@ pub struct ScanArgs {
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `watch`
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Only say how the `watch` that runs on this machine is
+    #[arg(long)]
+    pub health: bool,
 }
 
 /// `rescan`

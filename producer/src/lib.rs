@@ -8,6 +8,7 @@
 //! | [`submit`] | handing a film to the broker, then writing it down |
 //! | [`forecast`] | when the queue will be empty, learned from finished films |
 //! | [`status`] | what the fleet is at, as lines, as JSON and as a view that stays |
+//! | [`watch`] | hearing of changes, and how `watch` tells that it is well |
 //! | [`command`] | one file per command |
 //! | `doctor` | the checks of `doctor`, one file each |
 //! | [`render`] | lines, tables, JSON, progress |
@@ -23,6 +24,7 @@ pub mod render;
 mod run;
 pub mod status;
 pub mod submit;
+pub mod watch;
 
 pub use common::exit;
 pub use run::run;

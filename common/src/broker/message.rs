@@ -16,6 +16,10 @@ pub const MAX_BODY: usize = 100_000;
 const ATTEMPT: &str = "x-attempt";
 /// Code of the latest failure, for people who look at the queue in the management UI.
 const CODE: &str = "x-code";
+/// Film, sentence and worker of a dead letter: for the same people, who see headers as a table above the body.
+const FILM: &str = "x-film";
+const REASON: &str = "x-reason";
+const WORKER: &str = "x-worker";
 /// Set on copies of messages that were handed out more than once: the broker's own mark does not survive a copy.
 const AGAIN: &str = "x-again";
 
@@ -85,6 +89,7 @@ pub struct Outgoing {
     code: Option<FailureCode>,
     priority: u8,
     again: bool,
+    told: Vec<(&'static str, String)>,
 }
 
 impl Outgoing {
@@ -103,7 +108,9 @@ impl Outgoing {
     /// # Errors
     /// [`BrokerError::Body`], in practice never.
     pub fn report(report: &FailureReport, id: Option<&str>) -> Result<Self, BrokerError> {
-        let json = |r: &FailureReport| serde_json::to_vec(r).map_err(|e| BrokerError::Body(e.to_string()));
+        // With line breaks: people read it in the management UI.
+        let json =
+            |r: &FailureReport| serde_json::to_vec_pretty(r).map_err(|e| BrokerError::Body(e.to_string()));
         let mut body = json(report)?;
         if body.len() > MAX_BODY {
             let short = shortened(report);
@@ -114,7 +121,10 @@ impl Outgoing {
             }
         }
         let id = report.job.as_ref().map(|j| j.id.to_string()).or_else(|| id.map(Into::into));
-        Ok(Self::raw(id, body)?.attempt(report.attempt).code(report.code))
+        let told = [(FILM, report.film()), (REASON, report.summary.clone()), (WORKER, report.worker.clone())];
+        let told = told.map(|(key, text)| (key, cut(&text))).to_vec();
+        let out = Self::raw(id, body)?.attempt(report.attempt).code(report.code);
+        Ok(Self { told, ..out })
     }
 
     pub(super) fn raw(id: Option<String>, body: Vec<u8>) -> Result<Self, BrokerError> {
@@ -126,7 +136,15 @@ impl Outgoing {
         }
         // A header text has at most 255 bytes on the wire; ids that are not ours may be anything.
         let id = id.filter(|id| id.len() <= 255);
-        Ok(Self { id, body, attempt: 0, code: None, priority: DEFAULT_PRIORITY, again: false })
+        Ok(Self {
+            id,
+            body,
+            attempt: 0,
+            code: None,
+            priority: DEFAULT_PRIORITY,
+            again: false,
+            told: Vec::new(),
+        })
     }
 
     /// Failed attempts so far.
@@ -162,6 +180,9 @@ impl Outgoing {
         headers.insert(ATTEMPT.into(), AMQPValue::LongLongInt(self.attempt.into()));
         if let Some(code) = self.code {
             headers.insert(CODE.into(), AMQPValue::LongString(code.as_str().into()));
+        }
+        for (key, text) in &self.told {
+            headers.insert((*key).into(), AMQPValue::LongString(text.as_str().into()));
         }
         if self.again {
             headers.insert(AGAIN.into(), AMQPValue::Boolean(true));
@@ -350,6 +371,9 @@ mod tests {
         let out = Outgoing::report(&report, None).unwrap();
         assert!(out.body.len() <= MAX_BODY);
         assert_eq!(out.id, Some(job.id.to_string()));
+        let headers = out.properties().headers().clone().unwrap();
+        let reason = headers.inner().get(REASON).and_then(super::text).unwrap();
+        assert_eq!(reason.chars().count(), SHORT);
         let read: FailureReport = serde_json::from_slice(&out.body).unwrap();
         assert_eq!(read.code, report.code);
         assert_eq!(read.tool.unwrap().tail.last().map(String::as_str), Some("last"));

@@ -119,6 +119,8 @@ fn check(c: &Config) -> Result<(), ConfigError> {
         ("worker.grace_s", w.grace_s),
         ("worker.pause_s", w.pause_s),
         ("worker.ill_fast_s", w.ill_fast_s),
+        ("watch.interval_s", c.watch.interval_s),
+        ("watch.quiet_s", c.watch.quiet_s),
     ] {
         if !(0.01..=1e7).contains(&v) {
             return bad(key, format!("{v} is not a number of seconds between 0.01 and 10000000"));

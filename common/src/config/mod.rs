@@ -14,7 +14,7 @@ pub use notify::{MetricsConfig, NotifyConfig, TargetConfig, TargetKind, TargetSe
 pub use output::{FileDate, FileMode, FileOwner, Hardlinks, OutputConfig, OutputMode};
 pub use sections::{
     BrokerConfig, Config, Decode, DoviBackend, DoviConfig, LibraryConfig, LogConfig, LogFormat, RetryConfig,
-    ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WorkerConfig,
+    ScratchConfig, ShareConfig, ToolsConfig, VerifyConfig, WatchConfig, WorkerConfig,
 };
 pub use show::{Row, rows};
 

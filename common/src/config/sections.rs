@@ -19,6 +19,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// `[library]`
     pub library: LibraryConfig,
+    /// `[watch]`
+    pub watch: WatchConfig,
     /// `[share]`
     pub share: ShareConfig,
     /// `[output]`
@@ -87,6 +89,29 @@ impl LibraryConfig {
         let root =
             self.roots.get(film.root()).ok_or_else(|| PathError::UnknownRoot(film.root().to_owned()))?;
         film.below(root)
+    }
+}
+
+/// `[watch]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "defaults.toml documents every key")]
+pub struct WatchConfig {
+    pub interval_s: f64,
+    pub quiet_s: f64,
+    pub events: bool,
+    pub health_file: PathBuf,
+}
+
+impl WatchConfig {
+    /// `interval_s` as a duration.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs_f64(self.interval_s)
+    }
+
+    /// `quiet_s` as a duration.
+    pub fn quiet(&self) -> Duration {
+        Duration::from_secs_f64(self.quiet_s)
     }
 }
 

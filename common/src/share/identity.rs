@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 /// with the mount option `noserverino`. Nor do they keep every promise of a rename.
 const SMB_AND_FUSE: [u32; 4] = [0x6573_5546, 0x517B, 0xFE53_4D42, 0xFF53_4D42];
 
+/// `statfs` types of file systems on which other machines change files without this kernel being told: NFS, SMB (three),
+/// Ceph, AFS and 9p; from linux/magic.h.
+const NETWORK: [u32; 7] = [0x6969, 0x517B, 0xFE53_4D42, 0xFF53_4D42, 0x00C3_6400, 0x5346_414F, 0x0102_1997];
+
 /// What tells a file from another one that has, had or will have its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
@@ -71,6 +75,14 @@ impl From<&Metadata> for FileIdentity {
 /// Whether a path is on one of these file systems.
 pub(super) fn is_smb_or_fuse(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|s| SMB_AND_FUSE.contains(&(s.f_type as u32)))
+}
+
+/// Whether a path is on a file system that other machines change as well, without this kernel being told.
+///
+/// # Errors
+/// The path is not there, or its file system does not answer.
+pub fn is_network(path: &Path) -> io::Result<bool> {
+    Ok(NETWORK.contains(&(rustix::fs::statfs(path)?.f_type as u32)))
 }
 
 /// Whether both names are one file.

@@ -44,7 +44,7 @@ mod workers;
 pub use atomic::{is_no_space, rename_durable, sync_dir, sync_file, write_file};
 pub use error::{FileError, LeaseError, ShareError};
 pub use folders::{looks_mounted, make_folders};
-pub use identity::FileIdentity;
+pub use identity::{FileIdentity, is_network};
 pub use journal::{Crashes, Entry, Event, Journal};
 pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};

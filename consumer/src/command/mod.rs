@@ -4,6 +4,7 @@ mod config;
 mod convert;
 mod display;
 mod doctor;
+mod health;
 mod notify;
 mod run;
 mod verify;
@@ -33,6 +34,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Convert(args) => convert::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Doctor(args) => doctor::run(&global, &args).await,
+        Command::Health => health::run(&global),
         Command::Config(ConfigCommand::Show { json }) => config::show(&global, json),
         Command::Notify(NotifyCommand::Test { names, json }) => notify::test(&global, &names, json).await,
         Command::Notify(NotifyCommand::List { json }) => notify::list(&global, json),

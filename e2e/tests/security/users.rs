@@ -182,7 +182,7 @@ fn connections_say_who_they_are(fleet: &Fleet<'_>) {
         all.as_array().into_iter().flatten().filter(ours).cloned().collect()
     };
     let both = |all: &[Value]| {
-        ["0", "1"].iter().all(|slot| {
+        ["1", "2"].iter().all(|slot| {
             let is = |c: &Value| {
                 let p = &c["client_properties"];
                 p["connection_name"].as_str().is_some_and(|n| n.contains("w1") && n.ends_with("consume"))

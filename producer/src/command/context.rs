@@ -6,7 +6,7 @@ use common::manual;
 use common::share::ShareState;
 use tokio_util::sync::CancellationToken;
 
-use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status, steer};
+use super::{config, doctor, failed, inspect, reconcile, rescan, scan, setup, status, steer, watch};
 use crate::cli::{Cli, Command, Global};
 use crate::exit::{Exit, Failure};
 
@@ -31,6 +31,21 @@ impl Context {
         log.level = if self.global.verbose { "debug".into() } else { "warn".into() };
         common::telemetry::init(&log);
         Ok(loaded)
+    }
+
+    /// As [`Context::fleet`] for a command that runs by itself: its log is what people read.
+    ///
+    /// # Errors
+    /// As [`Context::fleet`].
+    pub fn daemon(&self) -> Result<(Config, ShareState), Failure> {
+        let mut config = common::config::load(self.global.config.as_deref(), &self.global.set)?.config;
+        if self.global.verbose {
+            config.log.level = "debug".into();
+        }
+        common::telemetry::init(&config.log);
+        config.require_fleet()?;
+        let share = ShareState::new(&config.share.state_dir);
+        Ok((config, share))
     }
 
     /// The configuration with roots, share and output set.
@@ -59,6 +74,7 @@ pub async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failu
         Command::Scan(args) => scan::run(&args, context).await,
         Command::Rescan(args) => rescan::run(&args, context).await,
         Command::Reconcile(args) => reconcile::run(&args, context).await,
+        Command::Watch(args) => watch::run(&args, context).await,
         Command::Status(args) => status::run(&args, context).await,
         Command::Failed(command) => failed::run(command, context).await,
         Command::Pause(args) => steer::pause(&args, context).await,

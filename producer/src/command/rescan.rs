@@ -12,6 +12,7 @@ pub(super) async fn run(args: &RescanArgs, context: &Context) -> Result<Exit, Fa
         limit: None,
         json: args.json,
         again: if args.force { Again::Done } else { Again::Failed },
+        first: true,
     };
     survey(&request, context).await
 }

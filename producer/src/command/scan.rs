@@ -12,6 +12,7 @@ pub(super) async fn run(args: &ScanArgs, context: &Context) -> Result<Exit, Fail
         limit: args.limit,
         json: args.json,
         again: Again::No,
+        first: true,
     };
     survey(&request, context).await
 }

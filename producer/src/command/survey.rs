@@ -4,17 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::config::Config;
-use common::job::{JobId, JobMessage};
+use common::job::{FailureCode, JobId, JobMessage};
 use common::media::Decision;
 use common::share::{JobState, ShareState};
 use futures::StreamExt;
 
 use super::Context;
+use super::seen::Seen;
 use crate::exit::{Exit, Failure};
 use crate::first_run::{self, Start};
 use crate::ledger::{Known, Ledger};
 use crate::library::{Candidate, Clock, Found, Place, Roots, Walk, read_candidates, walk};
-use crate::render::{Action, FilmLine, Output, Progress, TotalsLine, WarningLine, duration, safe_path};
+use crate::render::{
+    Action, FilmLine, Output, Progress, Pulse, TotalsLine, WarningLine, duration, safe_path,
+};
 use crate::submit::{Submitted, Submitter};
 
 /// Which films that the fleet knows already are queued again.
@@ -36,51 +39,96 @@ pub(super) struct Request {
     pub limit: Option<u64>,
     pub json: bool,
     pub again: Again,
+    /// Whether a state folder that is not there may be made, if all else looks like a first run.
+    pub first: bool,
 }
 
-/// Looks first (roots, broker, share), so that nothing is written anywhere while something is missing.
+/// What was found and done.
+#[derive(Debug)]
+pub(super) struct Surveyed {
+    pub totals: TotalsLine,
+    /// The first films that were queued, at most [`Surveyed::NAMES`].
+    pub queued: Vec<String>,
+    /// Each only once, in the order of their paths.
+    pub warnings: Vec<WarningLine>,
+    /// When the first of the films that are still being copied may be complete.
+    pub complete_in: Option<Duration>,
+}
+
+impl Surveyed {
+    /// How many films are named.
+    pub const NAMES: usize = 3;
+
+    fn exit(&self) -> Exit {
+        if self.totals.missed > 0 { Exit::Some } else { Exit::Ok }
+    }
+}
+
+/// Prints what it finds.
 pub(super) async fn survey(request: &Request, context: &Context) -> Result<Exit, Failure> {
     let (config, share) = context.fleet()?;
     let mut out = Output::new(request.json);
+    let mut seen = Seen::forgetful();
+    let all = survey_fleet(request, &config, &share, &mut out, &mut seen, &Pulse::default(), context).await?;
+    Ok(all.exit())
+}
+
+/// Looks first (roots, broker, share), so that nothing is written anywhere while something is missing.
+pub(super) async fn survey_fleet(
+    request: &Request,
+    config: &Config,
+    share: &ShareState,
+    out: &mut Output,
+    seen: &mut Seen,
+    pulse: &Pulse,
+    context: &Context,
+) -> Result<Surveyed, Failure> {
     let roots = Roots::open(&config.library.roots)?;
     let places = match request.paths.as_slice() {
         [] => roots.places(),
         paths => paths.iter().map(|p| roots.locate(p)).collect::<Result<Vec<Place>, _>>()?,
     };
-    let start = first_run::look(&share)?;
+    let start = first_run::look(share)?;
+    if start == Start::First && !request.first {
+        share.check()?;
+    }
     let submitter = match request.dry_run {
         true => None,
-        false => Some(Submitter::connect(&config, &share, start == Start::First).await?),
+        false => Some(Submitter::connect(config, share, start == Start::First).await?),
     };
     if start == Start::First {
         if request.dry_run {
             out.line(&format!("First run: {} would be made.", safe_path(share.dir())))?;
         } else {
-            first_run::create(&share)?;
+            first_run::create(share)?;
             out.line(&format!("First run: made the state folder {}.", safe_path(share.dir())))?;
         }
     }
-    let survey = Survey::open(request, config, &share, start, submitter)?;
-    survey.run(&places, &mut out, context).await
+    let survey = Survey::open(request, config, share, start, submitter, seen, pulse)?;
+    survey.run(&places, out, context).await
 }
 
 struct Survey<'a> {
     request: &'a Request,
-    config: Config,
+    config: &'a Config,
     ledger: Ledger,
     clock: Clock,
     recipe_digest: String,
     submitter: Option<Submitter>,
-    totals: TotalsLine,
+    seen: &'a mut Seen,
+    pulse: &'a Pulse,
+    result: Surveyed,
 }
 
 impl<'a> Survey<'a> {
     fn open(
         request: &'a Request,
-        config: Config,
+        config: &'a Config,
         share: &ShareState,
         start: Start,
         submitter: Option<Submitter>,
+        seen: &'a mut Seen,
+        pulse: &'a Pulse,
     ) -> Result<Self, Failure> {
         let blank = request.dry_run && start == Start::First;
         let ledger = if blank { Ledger::blank() } else { Ledger::open(share)? };
@@ -89,19 +137,28 @@ impl<'a> Survey<'a> {
             if request.dry_run { Clock::of_this_machine(stable) } else { Clock::of_share(share, stable)? };
         let recipe_digest = config.recipe.digest();
         let totals = TotalsLine { dry_run: request.dry_run, ..TotalsLine::default() };
-        Ok(Self { request, config, ledger, clock, recipe_digest, submitter, totals })
+        let result = Surveyed { totals, queued: Vec::new(), warnings: Vec::new(), complete_in: None };
+        Ok(Self { request, config, ledger, clock, recipe_digest, submitter, seen, pulse, result })
     }
 
-    async fn run(mut self, places: &[Place], out: &mut Output, context: &Context) -> Result<Exit, Failure> {
-        let walk = self.walk(places, context).await?;
-        for w in &walk.warnings {
-            let line = WarningLine::from(w);
-            out.object(&line)?;
-            eprintln!("warning: {}: {}", line.path, line.text);
+    async fn run(
+        mut self,
+        places: &[Place],
+        out: &mut Output,
+        context: &Context,
+    ) -> Result<Surveyed, Failure> {
+        let walk = self.walk(places, out, context).await?;
+        self.result.warnings = walk.warnings.iter().map(WarningLine::from).collect();
+        if !out.is_silent() {
+            for line in &self.result.warnings {
+                out.object(line)?;
+                eprintln!("warning: {}: {}", line.path, line.text);
+            }
         }
-        self.totals.films = walk.found.len() as u64;
-        self.totals.ours = walk.ours;
-        self.totals.missed = walk.warnings.iter().filter(|w| w.missed).count() as u64;
+        let totals = &mut self.result.totals;
+        totals.films = walk.found.len() as u64;
+        totals.ours = walk.ours;
+        totals.missed = walk.warnings.iter().filter(|w| w.missed).count() as u64;
         if !walk.found.is_empty() {
             out.line(&FilmLine::head())?;
         }
@@ -112,16 +169,20 @@ impl<'a> Survey<'a> {
             eprintln!("warning: {trouble}");
         }
         // What was queued before a failure is queued, so the totals come in any case.
-        out.object(&self.totals)?;
-        out.line(&self.totals.text())?;
+        out.object(&self.result.totals)?;
+        out.line(&self.result.totals.text())?;
         outcome?;
-        Ok(if self.totals.missed > 0 { Exit::Some } else { Exit::Ok })
+        Ok(self.result)
     }
 
-    async fn walk(&self, places: &[Place], context: &Context) -> Result<Walk, Failure> {
+    fn progress(&self, out: &Output, shown: impl FnOnce() -> Progress) -> Progress {
+        if out.is_silent() { Progress::silent(self.pulse) } else { shown() }
+    }
+
+    async fn walk(&self, places: &[Place], out: &Output, context: &Context) -> Result<Walk, Failure> {
+        let progress = self.progress(out, || Progress::spinner("looking for films"));
         let (places, config, stop) = (places.to_vec(), self.config.clone(), context.stop.clone());
         let walking = tokio::task::spawn_blocking(move || {
-            let progress = Progress::spinner("looking for films");
             walk(&places, &config, &mut |n| {
                 progress.set(n as u64);
                 !stop.is_cancelled()
@@ -136,23 +197,25 @@ impl<'a> Survey<'a> {
     async fn films(&mut self, found: Vec<Found>, out: &mut Output, context: &Context) -> Result<(), Failure> {
         let total = found.len();
         let wanted = found.into_iter().map(|f| {
-            let look =
-                self.clock.wait(f.mtime_ns).is_none() && self.is_open(self.ledger.state(self.job_of(&f)));
+            let job = self.job_of(&f);
+            let look = self.clock.wait(f.mtime_ns).is_none()
+                && self.is_open(self.ledger.state(job))
+                && !self.seen.knows(job);
             (f, look)
         });
         let wanted: Vec<_> = wanted.collect();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let mut films = std::pin::pin!(read_candidates(wanted, &self.config.recipe, cores));
-        let progress = Progress::bar("films", total as u64);
+        let progress = self.progress(out, || Progress::bar("films", total as u64));
         for n in 0.. {
-            if self.request.limit.is_some_and(|limit| self.totals.queue >= limit) {
-                self.totals.beyond_limit = total as u64 - n;
+            if self.request.limit.is_some_and(|limit| self.result.totals.queue >= limit) {
+                self.result.totals.beyond_limit = total as u64 - n;
                 break;
             }
             let next = tokio::select! {
                 biased;
                 () = context.stop.cancelled() => {
-                    let text = format!("{} films were queued, run it again to go on", self.totals.queue);
+                    let text = format!("{} films were queued, run it again to go on", self.result.totals.queue);
                     return Err(context.interrupted(&text));
                 }
                 next = films.next() => next,
@@ -160,7 +223,10 @@ impl<'a> Survey<'a> {
             let Some((found, candidate)) = next else { break };
             let line = self.film(&found, candidate).await?;
             progress.set(n + 1);
-            self.totals.add(&line);
+            self.result.totals.add(&line);
+            if line.action == Action::Queue && self.result.queued.len() < Surveyed::NAMES {
+                self.result.queued.push(common::text::safe(&line.film));
+            }
             progress.around(|| out.object(&line).and_then(|()| out.line(&line.text())))?;
         }
         Ok(())
@@ -180,6 +246,11 @@ impl<'a> Survey<'a> {
         }
     }
 
+    fn complete_in(&mut self, wait: Duration) {
+        let soonest = self.result.complete_in.map_or(wait, |soonest| soonest.min(wait));
+        self.result.complete_in = Some(soonest);
+    }
+
     /// Decides about one film, and queues it if that is the decision.
     async fn film(&mut self, found: &Found, candidate: Option<Candidate>) -> Result<FilmLine, Failure> {
         let job = self.job_of(found);
@@ -197,8 +268,13 @@ impl<'a> Survey<'a> {
         let Some(candidate) = candidate else {
             match self.ledger.know(job)? {
                 Some(known) => line.tell(known),
+                None if self.seen.knows(job) => {
+                    line.action = Action::Skip;
+                    line.reason = "as at the look before".into();
+                }
                 None => {
                     let wait = self.clock.wait(found.mtime_ns).unwrap_or_default();
+                    self.complete_in(wait);
                     line.reason =
                         format!("still being copied? complete if unchanged for {} more", duration(wait));
                 }
@@ -207,13 +283,16 @@ impl<'a> Survey<'a> {
         };
         if candidate.changed {
             line.reason = "still being copied: it changed while it was read".into();
+            self.complete_in(Duration::from_secs(self.config.library.stable_s));
             return Ok(line);
         }
         match candidate.decision {
             Decision::Skip(refusal) => {
                 // An I/O error says nothing about the film: it may well be one that was wanted.
-                if refusal.code == common::job::FailureCode::SourceUnreadable {
-                    self.totals.missed += 1;
+                if refusal.code == FailureCode::SourceUnreadable {
+                    self.result.totals.missed += 1;
+                } else {
+                    self.seen.remember(job);
                 }
                 (line.action, line.code, line.reason) =
                     (Action::Skip, Some(refusal.code), crate::render::safe(&refusal.to_string()));
@@ -224,6 +303,7 @@ impl<'a> Survey<'a> {
         if self.request.again < Again::Done
             && let Some(known) = self.ledger.know_otherwise(found, job, &self.recipe_digest)?
         {
+            self.seen.remember(job);
             line.tell(known);
             return Ok(line);
         }

@@ -6,6 +6,7 @@ mod stable;
 mod walk;
 
 pub use candidate::{Candidate, read_candidates};
-pub use roots::{Place, RootError, Roots};
+pub use roots::{Place, Root, RootError, Roots};
 pub use stable::Clock;
 pub use walk::{Found, Walk, Warning, walk};
+pub(crate) use walk::{OwnFolders, has_film_name, is_hidden};

@@ -161,12 +161,12 @@ pub(super) fn mtime_ns(meta: &Metadata) -> i64 {
     meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec())
 }
 
-fn is_hidden(name: &OsStr) -> bool {
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b".") || SYSTEM_FOLDERS.iter().any(|s| name == *s)
 }
 
 /// `.mkv` in any case, but not `film.partial.mkv`, which some programs write while they copy.
-fn has_film_name(name: &OsStr, config: &Config) -> bool {
+pub(crate) fn has_film_name(name: &OsStr, config: &Config) -> bool {
     let path = Path::new(name);
     let extension = path.extension().unwrap_or_default();
     let film =
@@ -186,10 +186,10 @@ fn leads_out(entry: &DirEntry, place: &Place) -> bool {
 }
 
 /// Folders of ours that may lie inside a library root.
-struct OwnFolders(Vec<PathBuf>);
+pub(crate) struct OwnFolders(Vec<PathBuf>);
 
 impl OwnFolders {
-    fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let mut dirs = vec![&config.share.state_dir];
         if config.output.mode == OutputMode::Separate {
             dirs.push(&config.output.dir);
@@ -203,6 +203,15 @@ impl OwnFolders {
 
     fn holds(&self, path: &Path) -> bool {
         !self.0.is_empty() && path.canonicalize().is_ok_and(|real| self.0.contains(&real))
+    }
+
+    /// Whether a path lies in one of them, also if it is gone meanwhile.
+    pub(crate) fn is_below(&self, path: &Path) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let real = path.parent().and_then(|p| p.canonicalize().ok()).unwrap_or_else(|| path.to_owned());
+        self.0.iter().any(|own| real.starts_with(own) || path.starts_with(own))
     }
 }
 

@@ -10,5 +10,5 @@ pub use common::text::{bytes, clip, columns, cut, cut_late, duration, nits, pad,
 pub use json::{Action, FilmLine, TotalsLine, WarningLine};
 pub use output::Output;
 pub use paint::{Line, Tone, colours};
-pub use progress::Progress;
+pub use progress::{Progress, Pulse};
 pub use table::{Align, Table};

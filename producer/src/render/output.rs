@@ -10,18 +10,35 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug)]
 pub struct Output {
     to: BufWriter<Stdout>,
-    json: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Lines,
+    Json,
+    Nothing,
 }
 
 impl Output {
     /// Standard output, in the form that was asked for.
     pub fn new(json: bool) -> Self {
-        Self { to: BufWriter::new(io::stdout()), json }
+        Self { to: BufWriter::new(io::stdout()), form: if json { Form::Json } else { Form::Lines } }
+    }
+
+    /// Nobody reads: for a command that has a log instead.
+    pub fn silent() -> Self {
+        Self { to: BufWriter::new(io::stdout()), form: Form::Nothing }
+    }
+
+    /// Whether anything is printed at all.
+    pub fn is_silent(&self) -> bool {
+        self.form == Form::Nothing
     }
 
     /// Whether scripts read.
     pub fn json(&self) -> bool {
-        self.json
+        self.form == Form::Json
     }
 
     /// A line for people; nothing if scripts read.
@@ -29,7 +46,7 @@ impl Output {
     /// # Errors
     /// Standard output is closed or fails.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
-        if self.json {
+        if self.form != Form::Lines {
             return Ok(());
         }
         written(writeln!(self.to, "{text}").and_then(|()| self.to.flush()))
@@ -40,7 +57,7 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn object(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        if !self.json {
+        if self.form != Form::Json {
             return Ok(());
         }
         let text = serde_json::to_string(value)

@@ -1,13 +1,31 @@
 //! Progress on standard error, if a person looks at it.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar or a spinner; nothing where standard error is no terminal.
 #[derive(Debug)]
-pub struct Progress(ProgressBar);
+pub struct Progress(ProgressBar, Pulse);
+
+/// Counts every step of whatever shows its progress, so that another thread can tell work from a hang.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// A step was made.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Steps so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 impl Progress {
     /// Counts up without knowing the end.
@@ -43,11 +61,17 @@ impl Progress {
         } else {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Self(bar)
+        Self(bar, Pulse::default())
+    }
+
+    /// Shows nothing, only counts.
+    pub fn silent(pulse: &Pulse) -> Self {
+        Self(ProgressBar::hidden(), pulse.clone())
     }
 
     /// Moves to `position`.
     pub fn set(&self, position: u64) {
+        self.1.beat();
         self.0.set_position(position);
     }
 

@@ -17,8 +17,6 @@ use super::{Backoff, BrokerError, BrokerOptions, Link, topology};
 use crate::job::JobId;
 use crate::share::{Cancel, Order, worker_stem};
 
-/// Names of the workers' own queues begin so.
-const PREFIX: &str = "dovi.ctl.";
 /// An order that nobody took within so many milliseconds is read from the share.
 const EXPIRATION: &str = "60000";
 /// Orders that may wait for a worker that is busy with its share; of more, the share tells.
@@ -145,7 +143,7 @@ async fn open(options: &BrokerOptions, stem: &str, key: &str) -> Result<(Link, C
     let channel = link.channel().await?;
     // Never the same name twice: the broker may not have noticed yet that a predecessor is gone.
     let unique = format!("{:08x}", jiff::Timestamp::now().as_nanosecond() as u32);
-    let queue = format!("{PREFIX}{stem}.{}.{unique}", std::process::id());
+    let queue = format!("{}{stem}.{}.{unique}", topology::ORDERS, std::process::id());
     let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
     let declared = channel.queue_declare(queue.as_str().into(), own, FieldTable::default());
     within(limit, "listen for orders", declared).await?;

@@ -29,6 +29,8 @@ pub const FIRST: &str = "dovi.films.first";
 pub const FAILED: &str = "dovi.failed";
 /// Prefix of the exclusive queues that the command line makes for itself.
 pub const TEMPORARY: &str = "dovi.tmp.";
+/// Prefix of the exclusive queues in which the workers hear orders.
+pub const ORDERS: &str = "dovi.ctl.";
 
 /// Key of [`FILMS`].
 pub const FILM_KEY: &str = "film";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::broker::{BrokerOptions, Depths, Outgoing, Publisher, Route, depths, topology};
 use common::job::{Certificate, FailureReport, JobMessage, LibraryPath, Mode, Recipe};
-use common::share::{Entry, Folder, Journal, LeaseInfo, ShareState, WorkerInfo};
+use common::share::{Entry, Folder, Journal, LeaseInfo, ResultsFolder, ShareState, WorkerInfo};
 use e2e::broker::PrivateBroker;
 use e2e::films::{FilmSpec, Layers, Studio, truth};
 use e2e::{tool, wait};
@@ -157,7 +157,8 @@ impl Fleet {
         let beat = |p: &PathBuf| {
             p.starts_with(self.path("state/leases")) && p.extension().is_some_and(|e| e == "tmp")
         };
-        all.retain(|p| !beat(p));
+        let marker = ResultsFolder::new(self.path("out")).marker();
+        all.retain(|p| !beat(p) && *p != marker);
         all
     }
 

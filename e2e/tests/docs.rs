@@ -166,7 +166,9 @@ const NAMED: [&str; 2] = ["library.roots", "notify.targets"];
 fn is_on_the_broker(word: &str) -> bool {
     let mut names = topology::QUEUES.iter().map(|q| q.name).chain(topology::EXCHANGES.iter().map(|e| e.name));
     names.any(|n| n == word || n.starts_with(&format!("{word}.")))
-        || [topology::TEMPORARY, topology::ORDERS].iter().any(|prefix| word.starts_with(prefix))
+        || [topology::TEMPORARY, topology::ORDERS]
+            .iter()
+            .any(|prefix| word.starts_with(prefix.trim_end_matches('.')))
 }
 
 #[test]

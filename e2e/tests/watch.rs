@@ -170,7 +170,7 @@ fn a_library_that_is_watched() {
     appears(&other, &place.path("mount/B Film/b.mkv"));
     fs::rename(place.path("mount"), place.path("lib")).unwrap();
     watching.says("all is there again");
-    watching.says("1 films: 0 queued now, 1 skipped");
+    watching.says("1 film: 0 queued now, 1 skipped");
     wait::until(SOON, "health", || place.health().status.code() == Some(0)).unwrap();
     assert_eq!(watching.times("waiting:"), 1, "{}", watching.log());
 

@@ -58,7 +58,7 @@ pub const CASES: &[Case] = &[
         programs: BOTH,
         check: "queues",
         level: "ok",
-        says: "all 3 exchanges and 5 queues",
+        says: "all 3 exchanges and 6 queues",
         arrange: prepared,
     },
     Case {

@@ -18,7 +18,7 @@ fn shots() -> Option<PathBuf> {
 
 /// Of the film that Prometheus sees in work.
 pub fn frames() -> u64 {
-    if shots().is_some() { 960 } else { 120 }
+    if shots().is_some() { 960 } else { 480 }
 }
 
 pub fn recipe() -> Recipe {

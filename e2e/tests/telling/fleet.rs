@@ -102,19 +102,24 @@ impl Fleet {
 
     /// Makes a film and queues it.
     pub fn queue(&self, studio: &mut Studio, spec: &FilmSpec, recipe: Recipe) -> JobMessage {
-        let path = self.path("lib").join(&spec.path);
-        studio.make(&path, spec).unwrap();
-        let now = consumer::pipeline::Source::of(&path).unwrap();
-        let film = LibraryPath::new("films", &spec.path).unwrap();
-        let job = JobMessage::new(film, now.size, now.mtime_ns, recipe, "MEL".into());
+        let job = self.film(studio, spec, recipe);
         self.publish(&job);
         job
     }
 
+    /// Makes a film, and a message that nobody has yet.
+    pub fn film(&self, studio: &mut Studio, spec: &FilmSpec, recipe: Recipe) -> JobMessage {
+        let path = self.path("lib").join(&spec.path);
+        studio.make(&path, spec).unwrap();
+        let now = consumer::pipeline::Source::of(&path).unwrap();
+        let film = LibraryPath::new("films", &spec.path).unwrap();
+        JobMessage::new(film, now.size, now.mtime_ns, recipe, "MEL".into())
+    }
+
     pub fn publish(&self, job: &JobMessage) {
+        self.share().write(Folder::Queued, job.id, job).unwrap();
         let publisher = Publisher::new(self.options.clone());
         self.runtime.block_on(publisher.publish(Route::Film, &Outgoing::job(job).unwrap())).unwrap();
-        self.share().write(Folder::Queued, job.id, job).unwrap();
     }
 
     pub fn worker(&self, name: &str, args: &[&str], faults: Option<&str>) -> Worker {

@@ -46,10 +46,16 @@ fn everybody_hears_once_although_the_first_answers_were_500(broker: &PrivateBrok
     let fleet = Fleet::new(broker, "tells", &server.url());
     let prometheus = Prometheus::start(&fleet.path("prometheus"), &fleet.metrics).unwrap();
     // Long enough for some looks while it is in work.
-    let good = fleet.queue(studio, &mel("good").frames(dashboard::frames()), dashboard::recipe());
+    let good = fleet.film(studio, &mel("good").frames(dashboard::frames()), dashboard::recipe());
     let cut =
-        fleet.queue(studio, &mel("cut").file_damage(FileDamage::Truncated(60), "source.truncated"), copy());
+        fleet.film(studio, &mel("cut").file_damage(FileDamage::Truncated(60), "source.truncated"), copy());
     let mut worker = fleet.worker("w1", &[], None);
+    if let Some(prometheus) = &prometheus {
+        let seen = || !prometheus.series("dovi_worker_state{state=\"idle\"} == 1").unwrap().is_empty();
+        worker.waits("a first look of Prometheus", seen);
+    }
+    fleet.publish(&good);
+    fleet.publish(&cut);
     // Done, failed, all through.
     worker.waits("three notices for people", || PEOPLE.iter().all(|p| server.taken(p).len() >= 3));
     worker.waits("four calls of media servers", || MEDIA.iter().all(|(_, p)| !server.taken(p).is_empty()));

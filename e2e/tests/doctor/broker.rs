@@ -68,6 +68,13 @@ pub const CASES: &[Case] = &[
         says: "dovi-producer setup",
         arrange: empty_vhost,
     },
+    Case {
+        programs: BOTH,
+        check: "queues",
+        level: "warning",
+        says: "there is no dovi.films.first: `dovi-producer priority` has no effect",
+        arrange: set_up_long_ago,
+    },
     Case { programs: BOTH, check: "rights", level: "ok", says: "may publish films", arrange: own_user },
     Case { programs: BOTH, check: "rights", level: "warning", says: "also declare", arrange: prepared },
     Case {
@@ -176,6 +183,14 @@ fn with_queues(bench: &mut Bench) -> String {
 
 fn prepared(bench: &mut Bench) -> bool {
     with_queues(bench);
+    true
+}
+
+/// By a version that had no queue for films that go first.
+fn set_up_long_ago(bench: &mut Bench) -> bool {
+    let vhost = with_queues(bench);
+    let path = format!("/api/queues/{vhost}/{}", topology::FIRST);
+    assert_eq!(node(bench).api("DELETE", &path, None).unwrap().0, 204);
     true
 }
 

@@ -22,11 +22,17 @@ pub fn a_film_that_kills_its_workers_is_given_up_and_may_be_tried_anew(_: &Priva
     assert_eq!((crashes.count, crashes.workers.len()), (3, 3));
 
     let fourth = fleet.worker("w4", &["--idle-exit", "3"]);
+    until(&fourth, SOON, "the dead letter", || fleet.depths().failed.ready == 1);
+    assert_eq!(fourth.said("stage begins"), 0, "a fourth worker is not risked: {}", fourth.log());
     assert_eq!(fourth.ends(SOON), 0);
     let report = fleet.report(&job).unwrap();
     assert_eq!((report.code, report.worker.as_str()), (FailureCode::Poison, "w4"));
     assert!(report.summary.contains("w1, w2, w3"), "{}", report.summary);
-    assert_eq!(starts(), 3, "a fourth worker is not risked");
+    let last = fleet.journal(&job).pop().unwrap();
+    assert!(
+        last.worker == "w4" && matches!(&last.event, Event::End { outcome, .. } if outcome == "poison"),
+        "{last:?}"
+    );
     let depths = fleet.depths();
     assert_eq!((depths.films.ready, depths.retrying(), depths.failed.ready), (0, 0, 1), "{depths:?}");
     assert!(fleet.lease(&job).is_none());

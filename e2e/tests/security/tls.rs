@@ -29,7 +29,7 @@ pub fn is_trusted_or_explained(broker: &PrivateBroker, ca: &Path) {
     fleet.film("one");
     login("amqps", "localhost", tls, Some(ca));
     let said = fleet.produced(&["doctor"]);
-    assert!(said.contains("takes the password") && said.contains("all 3 exchanges and 5 queues"), "{said}");
+    assert!(said.contains("takes the password") && said.contains("all 3 exchanges and 6 queues"), "{said}");
     fleet.produced(&["scan"]);
     fleet.work();
     assert_eq!(fleet.depths().films.ready, 0, "a whole film over TLS");

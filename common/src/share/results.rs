@@ -69,6 +69,19 @@ impl ResultsFolder {
         }
     }
 
+    /// Sees whether the folder that a worker has marked is there; one that none has marked yet is not missed. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ShareError::NoResults`], [`ShareError::Gone`].
+    pub fn look(&self, share: &ShareState) -> Result<(), ShareError> {
+        share.check()?;
+        let record = share.dir().join("results");
+        match fs::exists(&record).map_err(|e| FileError::new("look for", &record, e))? {
+            true => self.check(),
+            false => Ok(()),
+        }
+    }
+
     /// Makes a folder and those above it that are missing, but nothing outside the folder of results.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! Can results be put where they shall go?
 
-use common::config::OutputMode;
+use common::config::{Config, OutputMode};
 use common::doctor::{Check, Finding, Level, checks};
+use common::share::{ResultsFolder, ShareError, ShareState};
 
 use super::machine::Machine;
+use crate::pipeline::{Stage, no_results};
 
 pub const CHECK: Check<Machine> = Check {
     name: "output",
@@ -15,8 +17,17 @@ pub const CHECK: Check<Machine> = Check {
     look: |m| Box::pin(look(m)),
 };
 
+/// A folder that other workers know as full of results, and that is empty here.
+fn not_mounted(config: &Config) -> Option<Finding> {
+    let results = ResultsFolder::new(&config.output.dir);
+    let known = results.look(&ShareState::new(&config.share.state_dir));
+    let error = known.err().filter(|e| matches!(e, ShareError::NoResults { .. }))?;
+    let failure = no_results(Stage::Preflight, &results, error);
+    Some(Finding::failed(failure.message.clone(), failure.advice()))
+}
+
 async fn look(machine: &Machine) -> Vec<Finding> {
-    let config = &machine.fleet.config;
+    let config = machine.fleet.config.clone();
     let folders: Vec<_> = match config.output.mode {
         OutputMode::Separate => vec![("output.dir".to_owned(), config.output.dir.clone())],
         OutputMode::Beside | OutputMode::Replace => {
@@ -24,6 +35,11 @@ async fn look(machine: &Machine) -> Vec<Finding> {
         }
     };
     let look = move || {
+        if config.output.mode == OutputMode::Separate
+            && let Some(finding) = not_mounted(&config)
+        {
+            return vec![finding];
+        }
         folders
             .iter()
             .map(|(setting, dir)| {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use common::share::{ResultsFolder, ShareState};
+
 use super::bench::{BOTH, Bench, Case, PRODUCER, WORKER};
 use super::liar::lies;
 
@@ -70,6 +72,7 @@ pub const CASES: &[Case] = &[
         arrange: |b| b.mount("out", "size=100g"),
     },
     Case { programs: WORKER, check: "output", level: "failed", says: "mkdir -p", arrange: no_output },
+    Case { programs: WORKER, check: "output", level: "failed", says: "touch", arrange: other_output },
     Case {
         programs: WORKER,
         check: "output",
@@ -142,6 +145,14 @@ fn slow_scratch(bench: &mut Bench) -> bool {
 
 fn no_output(bench: &mut Bench) -> bool {
     fs::remove_dir(bench.path("out")).unwrap();
+    true
+}
+
+/// A worker has marked the folder; then it is not mounted any more.
+fn other_output(bench: &mut Bench) -> bool {
+    let results = ResultsFolder::new(bench.path("out"));
+    results.open(&ShareState::new(bench.path("state"))).unwrap();
+    fs::remove_file(results.marker()).unwrap();
     true
 }
 

@@ -51,6 +51,8 @@ pub struct Conductor<'a> {
     said: Instant,
     last: Instant,
     begun: Instant,
+    /// How often the fault at hand found nobody whom it could meet.
+    pub(super) misses: u64,
 }
 
 /// What a run leaves for the checker.
@@ -114,6 +116,7 @@ impl<'a> Conductor<'a> {
             said: now,
             last: now,
             begun: now,
+            misses: 0,
         })
     }
 
@@ -131,6 +134,7 @@ impl<'a> Conductor<'a> {
             if let Some(planned) = self.plan.get(next).copied() {
                 if self.may_begin(planned.fault) && self.begin(next, planned)? {
                     next += 1;
+                    self.misses = 0;
                     self.last = Instant::now();
                 } else if self.can_queue() && self.open_films() == 0 {
                     // What strikes the world needs somebody at work.
@@ -247,6 +251,7 @@ impl<'a> Conductor<'a> {
             }
             Fault::World(world) => {
                 if !self.happen(world, planned.chance)? {
+                    self.misses += 1;
                     return Ok(false);
                 }
             }

@@ -110,8 +110,8 @@ impl Conductor<'_> {
 
     /// Does it; false where nobody is there whom it could meet.
     pub(super) fn happen(&mut self, world: World, chance: u64) -> Result<bool> {
-        // The moment within whatever runs is by chance, too.
-        std::thread::sleep(Duration::from_millis(chance % 400));
+        // The moment within whatever runs is by chance, too; another one each time that nobody was there any more.
+        std::thread::sleep(Duration::from_millis(chance.wrapping_add(97 * self.misses) % 400));
         let now = Instant::now();
         match world {
             World::WorkerKilled | World::WorkerFrozen | World::WorkerStopped | World::WorkerDrained => {

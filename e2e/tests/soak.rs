@@ -37,10 +37,5 @@ fn a_few_faults_lose_double_and_spoil_nothing() {
 
 #[test]
 fn nor_where_results_take_their_originals_places() {
-    short(Output::Replace, 14, 11).unwrap();
-}
-
-#[test]
-fn nor_where_results_lie_beside_their_originals() {
-    short(Output::Beside, 6, 11).unwrap();
+    short(Output::Replace, 8, 11).unwrap();
 }

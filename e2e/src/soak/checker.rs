@@ -205,23 +205,24 @@ fn names(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdict
 /// away once, which the kernel tells of an exchange in this order; in between it must not have led nowhere.
 fn moves(scene: &Scene<'_>, results: &BTreeSet<String>, verdict: &mut Verdict) {
     let replace = scene.ground.mode() == Output::Replace;
-    let before = u32::from(replace);
-    let handed_over = |name: &String| u32::from(replace && results.contains(name));
-    for (name, times) in &scene.names.given {
-        if *times > 1 + handed_over(name) {
-            verdict.wrong(format!("{name} was published {} times", times - before));
-            verdict.doubled.insert(name.clone());
-        }
+    for (name, wrong) in wrong_moves(scene.names, results, replace) {
+        verdict.wrong(format!("{name} {wrong}"));
+        verdict.doubled.insert(name);
     }
-    for (name, times) in &scene.names.taken {
-        if *times > handed_over(name) {
-            verdict.wrong(format!("{name} was taken away {times} times"));
-            verdict.doubled.insert(name.clone());
-        }
-    }
+    // In the other modes such a name was taken away, which is wrong enough.
     for name in scene.names.vacant.iter().filter(|_| replace) {
         verdict.wrong(format!("{name} led nowhere for a moment"));
     }
+}
+
+fn wrong_moves(names: &Names, results: &BTreeSet<String>, replace: bool) -> Vec<(String, String)> {
+    let handed_over = |name: &String| u32::from(replace && results.contains(name));
+    let given = names.given.iter().filter(|(name, times)| **times > 1 + handed_over(name));
+    let taken = names.taken.iter().filter(|(name, times)| **times > handed_over(name));
+    given
+        .map(|(name, times)| (name.clone(), format!("was published {} times", times - u32::from(replace))))
+        .chain(taken.map(|(name, times)| (name.clone(), format!("was taken away {times} times"))))
+        .collect()
 }
 
 /// Each result is proven by other programs than those that made it.
@@ -341,4 +342,28 @@ pub(super) fn listing(dir: &Path) -> Vec<String> {
 /// The last part of a path.
 pub(super) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_given_once_and_where_results_replace_once_more() {
+        let wrong = |given: u32, taken: u32, done: bool, replace: bool| {
+            let name = "film".to_owned();
+            let names = Names {
+                given: [(name.clone(), given)].into(),
+                taken: (taken > 0).then(|| (name.clone(), taken)).into_iter().collect(),
+                ..Names::default()
+            };
+            wrong_moves(&names, &done.then_some(name).into_iter().collect(), replace).len()
+        };
+        for (replace, handed_over) in [(false, 0), (true, 1)] {
+            assert_eq!(wrong(1 + handed_over, handed_over, true, replace), 0);
+            assert_eq!(wrong(2 + handed_over, 1 + handed_over, true, replace), 2);
+            assert_eq!(wrong(1, 0, false, replace), 0);
+            assert_eq!(wrong(2, 1, false, replace), 2, "exchanged and not done");
+        }
+    }
 }

@@ -27,43 +27,39 @@ pub(super) fn originals(scene: &Scene<'_>, done: &BTreeSet<JobId>, verdict: &mut
     for film in &scene.record.films.films {
         let (name, places) = (name_of(&film.path), trash.remove(&name_of(&film.path)).unwrap_or_default());
         let moved = scene.ground.mode() == Output::Replace && done.contains(&film.job.id);
-        let wrong = match (moved, &places[..]) {
-            (false, []) if is_same(film, &film.path) => {
-                found.insert(film.job.id, film.path.clone());
-                None
+        match judge(film, moved, &places) {
+            Ok(place) => drop(found.insert(film.job.id, place)),
+            Err(wrong) => {
+                verdict.wrong(format!("the original {name} {wrong}"));
+                if wrong == NOWHERE {
+                    verdict.lost.insert(name.clone());
+                }
+                verdict.changed.insert(name);
             }
-            (false, []) if !film.path.exists() => {
-                verdict.lost.insert(name.clone());
-                Some("is neither under its name nor in the trash".to_owned())
-            }
-            (false, []) => Some("was changed".to_owned()),
-            (false, _) => Some(format!("is in the trash {} times, and its film is not done", places.len())),
-            (true, [place]) if !is_same(film, place) => Some("was changed in the trash".to_owned()),
-            (true, [place]) if is_same(film, &film.path) => {
-                Some(format!("is under its name and in the trash: {}", name_of(place)))
-            }
-            (true, [place]) => {
-                found.insert(film.job.id, place.clone());
-                wrong_record(film, place)
-            }
-            (true, []) if is_same(film, &film.path) => {
-                Some("still has the place that its result should have".to_owned())
-            }
-            (true, []) => {
-                verdict.lost.insert(name.clone());
-                Some("is neither under its name nor in the trash".to_owned())
-            }
-            (true, _) => Some(format!("is in the trash {} times", places.len())),
-        };
-        if let Some(wrong) = wrong {
-            verdict.wrong(format!("the original {name} {wrong}"));
-            verdict.changed.insert(name);
         }
     }
     for place in trash.values().flatten() {
         verdict.wrong(format!("{} in the trash is of no film that was queued", name_of(place)));
     }
     found
+}
+
+const NOWHERE: &str = "is neither under its name nor in the trash";
+
+/// Where the original is, which `moved` to the trash if its film is done, or what is wrong; `places` are its names in the trash.
+fn judge(film: &Film, moved: bool, places: &[PathBuf]) -> Result<PathBuf, String> {
+    let kept = is_same(film, &film.path);
+    match (moved, places) {
+        (false, []) if kept => Ok(film.path.clone()),
+        (false, []) if film.path.exists() => Err("was changed".to_owned()),
+        (true, []) if kept => Err("still has the place that its result should have".to_owned()),
+        (_, []) => Err(NOWHERE.to_owned()),
+        (false, _) => Err(format!("is in the trash {} times, and its film is not done", places.len())),
+        (true, [place]) if !is_same(film, place) => Err("was changed in the trash".to_owned()),
+        (true, [place]) if kept => Err(format!("is under its name and in the trash: {}", name_of(place))),
+        (true, [place]) => wrong_record(film, place).map_or_else(|| Ok(place.clone()), Err),
+        (true, _) => Err(format!("is in the trash {} times", places.len())),
+    }
 }
 
 /// What lies in the library under names that nothing should have there. Results without a certificate are found elsewhere.
@@ -149,7 +145,64 @@ fn wrong_record(film: &Film, place: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use common::job::{JobMessage, LibraryPath, Recipe};
+    use common::share::FileIdentity;
+
     use super::*;
+
+    /// A film that is there, and the two names it may have in the trash.
+    fn film(dir: &Path) -> (Film, [PathBuf; 2]) {
+        let at = |name: &str| dir.join(name);
+        fs::write(at("film.mkv"), "the original").unwrap();
+        let now = Source::of(&at("film.mkv")).unwrap();
+        let name = LibraryPath::new(ROOT, Path::new("film.mkv")).unwrap();
+        let job = JobMessage::new(name, now.size, now.mtime_ns, Recipe::default(), "MEL".into());
+        let hash = hash(&at("film.mkv")).unwrap();
+        let (path, result) = (at("film.mkv"), at("film.mkv"));
+        let places = ["0", "1"].map(|n| at(&format!("film.mkv.00000000000{n}.original")));
+        (Film { job, path, result, master: 0, truncated: false, hash }, places)
+    }
+
+    /// As a worker does it, with a result that is longer.
+    fn replace(film: &Film, place: &Path) {
+        let original = FileIdentity::of(&film.path).unwrap();
+        fs::rename(&film.path, place).unwrap();
+        fs::write(&film.path, "a proven result").unwrap();
+        let record = TrashRecord {
+            v: 1,
+            film: film.job.film.clone(),
+            job: film.job.id,
+            original,
+            result: FileIdentity::of(&film.result).unwrap(),
+            worker: "w1".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        fs::write(place.with_extension("json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn an_original_is_under_its_name_or_in_the_trash_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (film, [place, other]) = film(dir.path());
+        let one = std::slice::from_ref(&place);
+        assert_eq!(judge(&film, false, &[]), Ok(film.path.clone()));
+        let wrong = |moved, places: &[PathBuf]| judge(&film, moved, places).unwrap_err();
+        assert!(wrong(true, &[]).contains("still has the place"));
+        fs::copy(&film.path, &other).unwrap();
+        assert!(wrong(false, std::slice::from_ref(&other)).contains("not done"));
+
+        replace(&film, &place);
+        assert_eq!(judge(&film, true, one), Ok(place.clone()));
+        assert!(wrong(false, &[]).contains("was changed"));
+        assert_eq!(wrong(true, &[]), NOWHERE);
+        assert!(wrong(true, &[place.clone(), other]).contains("2 times"));
+        fs::write(place.with_extension("json"), "{}").unwrap();
+        assert!(wrong(true, one).contains("record"));
+        fs::remove_file(&film.path).unwrap();
+        assert_eq!(wrong(false, &[]), NOWHERE);
+        fs::write(&place, "the Original").unwrap();
+        assert!(wrong(true, one).contains("changed in the trash"));
+    }
 
     #[test]
     fn names_in_the_trash_are_known_by_their_form() {

@@ -37,5 +37,7 @@ fn a_few_faults_lose_double_and_spoil_nothing() {
 
 #[test]
 fn nor_where_results_take_their_originals_places() {
-    short(Output::Replace, 8, 11).unwrap();
+    // Of this seed the first six are: between record and exchange a failure and a death, a death between the exchange and the
+    // certificate and one before a message is moved, a share that is away, and a tool that is killed.
+    short(Output::Replace, 6, 2177).unwrap();
 }

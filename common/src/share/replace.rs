@@ -164,6 +164,8 @@ impl Replacement<'_> {
     }
 }
 
+/// What is taken back is moved to a hidden name of this kind first.
+const ASIDE: &str = "taken-back";
 /// How often a state that changes while it is looked at is looked at again.
 const TRIES: u32 = 5;
 
@@ -193,12 +195,41 @@ pub fn recover(
     original: &FileIdentity,
     result: &FileIdentity,
 ) -> Result<Recovered, FileError> {
+    put_asides_back(trash)?;
     for _ in 0..TRIES {
         if let Some(found) = recover_once(name, trash, original, result)? {
             return Ok(found);
         }
     }
     Ok(Recovered::Foreign)
+}
+
+/// Whoever took an attempt back may have died over it, with the file moved and not yet looked at: it gets its name in the trash
+/// again, and what becomes of it is decided anew.
+fn put_asides_back(trash: &Path) -> Result<(), FileError> {
+    let folder = parent(trash);
+    let failed = |e| FileError::new("list", folder, e);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(failed(e)),
+    };
+    let start = hidden_beside(trash, &format!("{ASIDE}."));
+    let start = start.file_name().unwrap_or_default().as_encoded_bytes();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        if !name.as_encoded_bytes().starts_with(start) {
+            continue;
+        }
+        match publish_no_clobber(&folder.join(&name), trash) {
+            Ok(_) => {}
+            Err(FileError::Exists { .. }) => {
+                tracing::warn!(path = %folder.join(&name).display(), "stays in the trash: its name there is taken");
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// `None`: it changed while it was looked at.
@@ -246,7 +277,7 @@ fn recover_once(
 /// Removes a file if it is the one that is meant, which is looked at after it was moved where nobody else touches it. False: it
 /// was another, which has its name again.
 fn remove_if(path: &Path, is_meant: impl Fn(&Path) -> io::Result<bool>) -> Result<bool, FileError> {
-    let aside = hidden_beside(path, &format!("taken-back.{}", random_hex(8)?));
+    let aside = hidden_beside(path, &format!("{ASIDE}.{}", random_hex(8)?));
     match fs::rename(path, &aside) {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -312,4 +343,86 @@ fn try_out(strongest: ReplaceMethod, here: &Path, there: &Path) -> Result<Replac
 
 fn exchange(a: &Path, b: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A film, its result and the trash, with the way stopped at the first step.
+    struct Case {
+        dir: tempfile::TempDir,
+        original: FileIdentity,
+        made: FileIdentity,
+    }
+
+    impl Case {
+        fn begun(method: ReplaceMethod) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("trash")).unwrap();
+            fs::write(dir.path().join("film"), "the original").unwrap();
+            fs::write(dir.path().join(".partial"), "the result").unwrap();
+            let of = |name: &str| FileIdentity::of(&dir.path().join(name)).unwrap();
+            let (original, made) = (of("film"), of(".partial"));
+            let case = Self { dir, original, made };
+            case.files(|files| files.first(method)).unwrap();
+            case
+        }
+
+        fn files<T>(&self, work: impl FnOnce(&Replacement<'_>) -> T) -> T {
+            let at = |name: &str| self.dir.path().join(name);
+            let (result, name, trash) = (at(".partial"), at("film"), at("trash/film.original"));
+            let (original, made) = (self.original, self.made);
+            work(&Replacement { result: &result, name: &name, trash: &trash, original, made })
+        }
+
+        fn recover(&self) -> Recovered {
+            self.files(|f| recover(f.name, f.trash, &f.original, &f.made)).unwrap()
+        }
+
+        fn in_trash(&self) -> usize {
+            fs::read_dir(self.dir.path().join("trash")).unwrap().count()
+        }
+
+        fn film(&self) -> String {
+            fs::read_to_string(self.dir.path().join("film")).unwrap()
+        }
+    }
+
+    fn move_aside(trash: &Path) {
+        fs::rename(trash, hidden_beside(trash, "taken-back.0123456789abcdef")).unwrap();
+    }
+
+    #[test]
+    fn whoever_dies_while_taking_back_leaves_nothing_in_the_trash() {
+        for method in [ReplaceMethod::Exchange, ReplaceMethod::Link] {
+            let case = Case::begun(method);
+            case.files(|f| move_aside(f.trash));
+            assert_eq!(case.recover(), Recovered::NotBegun, "{method:?}");
+            assert_eq!((case.in_trash(), case.film().as_str()), (0, "the original"), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn an_original_that_was_moved_aside_by_mistake_is_an_original_again() {
+        // It was exchanged just before, by an attempt that was thought to be dead.
+        let case = Case::begun(ReplaceMethod::Exchange);
+        case.files(|f| {
+            f.second(ReplaceMethod::Exchange).unwrap();
+            move_aside(f.trash);
+        });
+        assert_eq!(case.recover(), Recovered::Done);
+        assert_eq!((case.in_trash(), case.film().as_str()), (1, "the result"));
+        let kept = case.files(|f| fs::read_to_string(f.trash)).unwrap();
+        assert_eq!(kept, "the original");
+    }
+
+    #[test]
+    fn what_another_attempt_moved_aside_is_not_touched() {
+        let case = Case::begun(ReplaceMethod::Exchange);
+        let other = case.dir.path().join("trash/.film.another.original.taken-back.0123456789abcdef");
+        fs::write(&other, "of another film").unwrap();
+        assert_eq!(case.recover(), Recovered::NotBegun);
+        assert!(other.exists() && case.in_trash() == 1);
+    }
 }

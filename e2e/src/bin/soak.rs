@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use e2e::soak::{Settings, beside_this, run};
+use e2e::soak::{Output, Settings, beside_this, run};
 
 /// Kills, freezes, fails and cuts off everything a fleet is made of while it converts films, and checks from outside that none is
 /// lost, doubled or unproven. Ends with 0 only if nothing is wrong.
@@ -24,6 +24,9 @@ struct Args {
     /// Only faults that are over within a few seconds: nothing frozen, no broker killed, no network cut.
     #[arg(long)]
     brief: bool,
+    /// Where the fleet puts its results, as `output.mode`.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
     /// An empty or new folder for everything; it stays. Without it a temporary one, which stays only if something is wrong.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -47,6 +50,7 @@ fn main() -> Result<ExitCode> {
         faults: args.faults,
         seed: args.seed,
         brief: args.brief,
+        output: args.output,
         workers: args.workers,
         dir,
         worker: beside_this("consumer-under-test")?,

@@ -13,9 +13,11 @@ use common::steps::Step;
 use tokio::runtime::Runtime;
 
 use super::conductor::Record;
-use super::films::{Film, hash};
+use super::films::Film;
 use super::ground::Ground;
-use super::proof::Proofs;
+use super::library::{self, Originals};
+use super::output::Output;
+use super::proof::{Pair, Proofs};
 use super::watch::Names;
 use super::world::tools;
 
@@ -50,7 +52,7 @@ impl Verdict {
         self.violations.is_empty()
     }
 
-    fn wrong(&mut self, what: impl Into<String>) {
+    pub(super) fn wrong(&mut self, what: impl Into<String>) {
         self.violations.push(what.into());
     }
 }
@@ -80,31 +82,20 @@ pub fn check(scene: &Scene<'_>) -> Result<Verdict> {
     for complaint in &scene.record.complaints {
         verdict.wrong(complaint.clone());
     }
-    originals(scene, &mut verdict);
     let letters = queues(scene, &mut verdict)?;
     let good = ends(scene, &letters, &mut verdict)?;
-    names(scene, &good, &mut verdict)?;
-    proofs(scene, &good, &mut verdict)?;
+    let done = good.iter().map(|(film, _)| film.job.id).collect();
+    let originals = library::originals(scene, &done, &mut verdict);
+    library::strangers(scene, &mut verdict);
+    names(scene, &good, &mut verdict);
+    proofs(scene, &good, &originals, &mut verdict)?;
     starts(scene, &mut verdict)?;
     leftovers(scene, &mut verdict)?;
+    // What is wrong is to be looked at by a person, with nothing taken away.
+    if scene.ground.mode() == Output::Replace && verdict.is_clean() {
+        library::clear_trash(scene, good.len() as u64, &mut verdict)?;
+    }
     Ok(verdict)
-}
-
-fn originals(scene: &Scene<'_>, verdict: &mut Verdict) {
-    let mut known = BTreeSet::new();
-    for film in &scene.record.films.films {
-        let same = consumer::pipeline::Source::of(&film.path)
-            .is_ok_and(|now| (now.size, now.mtime_ns) == (film.job.size, film.job.mtime_ns))
-            && hash(&film.path).is_ok_and(|now| now == film.hash);
-        if !same {
-            verdict.wrong(format!("the original {} was changed", name_of(&film.path)));
-            verdict.changed.insert(name_of(&film.path));
-        }
-        known.insert(name_of(&film.path));
-    }
-    for name in listing(&scene.ground.library()).into_iter().filter(|n| !known.contains(n)) {
-        verdict.wrong(format!("{name} lies in the library"));
-    }
 }
 
 /// The dead letters by job; all other queues must be empty.
@@ -189,21 +180,16 @@ fn ends<'a>(
 }
 
 /// Each film that is done got its name once; nothing else lies among the results.
-fn names(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdict) -> Result<()> {
+fn names(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdict) {
     if scene.names.lost {
         verdict.wrong("the kernel's record of names has a hole");
     }
-    let expected: BTreeSet<String> = good.iter().map(|(film, _)| name_of(&film.result)).collect();
-    for (name, times) in &scene.names.given {
-        if *times > 1 {
-            verdict.wrong(format!("{name} was published {times} times"));
-            verdict.doubled.insert(name.clone());
-        }
+    let results: BTreeSet<String> = good.iter().map(|(film, _)| name_of(&film.result)).collect();
+    let mut expected = results.clone();
+    if scene.ground.mode() != Output::Separate {
+        expected.extend(scene.record.films.films.iter().map(|f| name_of(&f.path)));
     }
-    for name in &scene.names.taken {
-        verdict.wrong(format!("{name} was published and taken away again"));
-        verdict.doubled.insert(name.clone());
-    }
+    moves(scene, &results, verdict);
     let there: BTreeSet<String> = listing(&scene.ground.results()).into_iter().collect();
     for name in there.iter().filter(|name| !expected.contains(*name)) {
         verdict.wrong(format!("{name} lies among the results without a certificate"));
@@ -213,16 +199,50 @@ fn names(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdict
         verdict.wrong(format!("{} is certified, and has no result", name_of(&film.path)));
         verdict.lost.insert(name_of(&film.path));
     }
-    Ok(())
+}
+
+/// By the kernel's record. Where a result takes its original's place, the name is given twice, first to the original, and taken
+/// away once, which the kernel tells of an exchange in this order; in between it must not have led nowhere.
+fn moves(scene: &Scene<'_>, results: &BTreeSet<String>, verdict: &mut Verdict) {
+    let replace = scene.ground.mode() == Output::Replace;
+    for (name, wrong) in wrong_moves(scene.names, results, replace) {
+        verdict.wrong(format!("{name} {wrong}"));
+        verdict.doubled.insert(name);
+    }
+    // In the other modes such a name was taken away, which is wrong enough.
+    for name in scene.names.vacant.iter().filter(|_| replace) {
+        verdict.wrong(format!("{name} led nowhere for a moment"));
+    }
+}
+
+fn wrong_moves(names: &Names, results: &BTreeSet<String>, replace: bool) -> Vec<(String, String)> {
+    let handed_over = |name: &String| u32::from(replace && results.contains(name));
+    let given = names.given.iter().filter(|(name, times)| **times > 1 + handed_over(name));
+    let taken = names.taken.iter().filter(|(name, times)| **times > handed_over(name));
+    given
+        .map(|(name, times)| (name.clone(), format!("was published {} times", times - u32::from(replace))))
+        .chain(taken.map(|(name, times)| (name.clone(), format!("was taken away {times} times"))))
+        .collect()
 }
 
 /// Each result is proven by other programs than those that made it.
-fn proofs(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdict) -> Result<()> {
+fn proofs(
+    scene: &Scene<'_>,
+    good: &[(&Film, Certificate)],
+    originals: &Originals,
+    verdict: &mut Verdict,
+) -> Result<()> {
     let proofs = Proofs::new(scene.verifier, scene.ground, &scene.record.films.masters);
-    let results: Vec<&Film> = good.iter().map(|(film, _)| *film).filter(|f| f.result.exists()).collect();
-    let found = proofs.of(&results)?;
+    // A film without its original was complained about: it cannot be compared.
+    let pair = |film: &'_ Film| originals.get(&film.job.id).cloned();
+    let pairs: Vec<Pair<'_>> = good
+        .iter()
+        .filter(|(film, _)| film.result.exists())
+        .filter_map(|(film, _)| Some(Pair { film, original: pair(film)? }))
+        .collect();
+    let found = proofs.of(&pairs)?;
     verdict.decoded = found.decoded;
-    for (film, wrong) in results.iter().zip(found.wrong) {
+    for (Pair { film, .. }, wrong) in pairs.iter().zip(found.wrong) {
         match wrong {
             None => verdict.proven += 1,
             Some(wrong) => {
@@ -232,14 +252,19 @@ fn proofs(scene: &Scene<'_>, good: &[(&Film, Certificate)], verdict: &mut Verdic
         }
     }
     for (film, certificate) in good {
-        let size = fs::metadata(&film.result).map(|m| m.len()).unwrap_or_default();
+        let is = consumer::pipeline::Source::of(&film.result).ok();
         let fits = certificate.holds()
             && certificate.job == Some(film.job.id)
             && certificate.wrong_frames == 0
             && certificate.source.size == film.job.size
-            && certificate.result.size == size;
+            && is.is_some_and(|is| is.size == certificate.result.size);
         if !fits {
             verdict.wrong(format!("the certificate of {} does not hold", name_of(&film.path)));
+            verdict.unproven.insert(name_of(&film.result));
+        }
+        // `output.mtime`: the result has its original's date.
+        if is.is_some_and(|is| is.mtime_ns != film.job.mtime_ns) {
+            verdict.wrong(format!("{} has another date than its original", name_of(&film.result)));
             verdict.unproven.insert(name_of(&film.result));
         }
     }
@@ -279,10 +304,10 @@ fn leftovers(scene: &Scene<'_>, verdict: &mut Verdict) -> Result<()> {
         }
     }
     let share = scene.ground.share();
-    let marker = scene.ground.marker();
+    let ours = [scene.ground.marker(), scene.ground.trash()];
     visit(&share, &mut |path| {
         let name = name_of(path);
-        if path != marker && (name.starts_with('.') || name == "announced.json") {
+        if !ours.iter().any(|ours| ours == path) && (name.starts_with('.') || name == "announced.json") {
             verdict.wrong(format!("{} is left", path.strip_prefix(&share).unwrap_or(path).display()));
         }
     });
@@ -297,7 +322,8 @@ fn leftovers(scene: &Scene<'_>, verdict: &mut Verdict) -> Result<()> {
     Ok(())
 }
 
-fn visit(dir: &Path, see: &mut dyn FnMut(&Path)) {
+/// Everything below a folder, folders before what is in them.
+pub(super) fn visit(dir: &Path, see: &mut dyn FnMut(&Path)) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         see(&path);
@@ -308,11 +334,36 @@ fn visit(dir: &Path, see: &mut dyn FnMut(&Path)) {
 }
 
 /// Names in a folder that are not hidden.
-fn listing(dir: &Path) -> Vec<String> {
+pub(super) fn listing(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).into_iter().flatten().flatten();
     names.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| !n.starts_with('.')).collect()
 }
 
-fn name_of(path: &Path) -> String {
+/// The last part of a path.
+pub(super) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_given_once_and_where_results_replace_once_more() {
+        let wrong = |given: u32, taken: u32, done: bool, replace: bool| {
+            let name = "film".to_owned();
+            let names = Names {
+                given: [(name.clone(), given)].into(),
+                taken: (taken > 0).then(|| (name.clone(), taken)).into_iter().collect(),
+                ..Names::default()
+            };
+            wrong_moves(&names, &done.then_some(name).into_iter().collect(), replace).len()
+        };
+        for (replace, handed_over) in [(false, 0), (true, 1)] {
+            assert_eq!(wrong(1 + handed_over, handed_over, true, replace), 0);
+            assert_eq!(wrong(2 + handed_over, 1 + handed_over, true, replace), 2);
+            assert_eq!(wrong(1, 0, false, replace), 0);
+            assert_eq!(wrong(2, 1, false, replace), 2, "exchanged and not done");
+        }
+    }
 }

@@ -92,7 +92,7 @@ impl Filmmaker {
         let now = Source::of(&path)?;
         let film = LibraryPath::new(ROOT, Path::new(&name)).context("a library path")?;
         let job = JobMessage::new(film, now.size, now.mtime_ns, recipe, "MEL".into());
-        let result = ground.results().join(format!("film-{number:05} [DV8].mkv"));
+        let result = ground.mode().result_of(ground, &format!("film-{number:05}"));
         let (hash, truncated) = (hash(&path)?, kind == Kind::Truncated);
         self.films.push(Film { job, path, result, master, truncated, hash });
         Ok(&self.films[number - 1])

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use common::share::{ResultsFolder, ShareState};
 
 use super::inbox::Inbox;
+use super::output::Output;
 use crate::tool;
 
 /// The library root's name.
@@ -28,6 +29,7 @@ const SCRATCH_SIZE: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Ground {
     dir: PathBuf,
+    mode: Output,
     mounts: Vec<PathBuf>,
 }
 
@@ -36,9 +38,9 @@ impl Ground {
     ///
     /// # Errors
     /// They cannot be made.
-    pub fn prepare(dir: &Path, tool_program: &Path) -> Result<Self> {
+    pub fn prepare(dir: &Path, tool_program: &Path, mode: Output) -> Result<Self> {
         let dir = tool::absolute(dir)?;
-        let mut ground = Self { dir, mounts: Vec::new() };
+        let mut ground = Self { dir, mode, mounts: Vec::new() };
         for name in ["disk", "scratch/w1", "logs", "tools", "broker", "masters"] {
             fs::create_dir_all(ground.path(name)).with_context(|| format!("make {name}"))?;
         }
@@ -66,12 +68,13 @@ impl Ground {
         let at = |path: PathBuf| path.display().to_string();
         let config = format!(
             "[broker]\nurl = {url:?}\nheartbeat_s = {HEARTBEAT}\ntimeout_s = 5\nretry_delays_s = [1, 1, 1]\n\
-             [library.roots]\n{ROOT} = {:?}\n[share]\nstate_dir = {:?}\n[output]\ndir = {:?}\n\
+             [library.roots]\n{ROOT} = {:?}\n[share]\nstate_dir = {:?}\n[output]\nmode = \"{}\"\ndir = {:?}\n\
              [worker]\nbeat_s = 0.3\nstale_s = {}\nstall_s = 8\ngrace_s = 2\npause_s = 0.5\nill_after = 50\n\
              [retry]\nmax_attempts = 1000\nmax_crashes = 1000\n[tools]\nffmpeg = {:?}\nmkvmerge = {:?}\n",
             at(self.library()),
             at(self.share().join("state")),
-            at(self.output()),
+            self.mode,
+            if self.mode == Output::Separate { at(self.output()) } else { String::new() },
             STALE.as_secs(),
             at(self.path("tools/ffmpeg")),
             at(self.path("tools/mkvmerge")),
@@ -109,9 +112,22 @@ impl Ground {
         ResultsFolder::new(self.output()).marker()
     }
 
-    /// The results of the films.
+    /// The folder in which results get their names.
     pub fn results(&self) -> PathBuf {
-        self.output().join(ROOT)
+        match self.mode {
+            Output::Separate => self.output().join(ROOT),
+            Output::Beside | Output::Replace => self.library(),
+        }
+    }
+
+    /// Where originals go whose place a result takes.
+    pub fn trash(&self) -> PathBuf {
+        self.library().join(".dovi-fleet-trash")
+    }
+
+    /// Where results go.
+    pub fn mode(&self) -> Output {
+        self.mode
     }
 
     /// The fleet's books.

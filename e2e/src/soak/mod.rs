@@ -3,11 +3,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan`, `random` | which faults in which order, from the seed |
+//! | `output` | what differs between `output.mode`s |
 //! | `inbox` | how a fault waits for whoever comes to its place |
 //! | `tool` | ffmpeg and mkvmerge that can go wrong |
 //! | `ground`, `films`, `link`, `crew` | where it takes place, with which films, over which network, by which workers |
 //! | `conductor`, `world` | bringing the faults |
-//! | `watch`, `checker`, `proof` | judging what is left |
+//! | `watch`, `checker`, `library`, `proof` | judging what is left |
 //!
 //! What is promised, and what each fault must lead to, stands in docs/RELIABILITY.md.
 
@@ -17,7 +18,9 @@ mod crew;
 mod films;
 mod ground;
 mod inbox;
+mod library;
 mod link;
+mod output;
 mod plan;
 mod proof;
 mod random;
@@ -29,6 +32,7 @@ mod world;
 
 pub use checker::Verdict;
 pub use inbox::install;
+pub use output::Output;
 pub use plan::{Action, Call, Fault, Misdeed, World};
 pub use report::Report;
 pub use run::{Settings, beside_this, interrupted, run};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use common::steps::Step;
 
+use super::output::Output;
 use super::random::Random;
 
 /// What happens to a worker at a step.
@@ -111,7 +112,7 @@ pub enum World {
     StateAway,
     /// The library is away for a moment.
     LibraryAway,
-    /// The folder of results is away, and in its place an empty one, as for a mount of its own.
+    /// The folder of results is away (where they have one of their own), and in its place an empty one, as for a mount of its own.
     ResultsAway,
     /// The whole share is away, and in its place an empty folder, as an unmounted mount point is.
     ShareAway,
@@ -250,6 +251,8 @@ impl Fault {
                 | Step::Dressed
                 | Step::Announced
                 | Step::Fenced
+                | Step::Recorded
+                | Step::Trashed
                 | Step::Renamed
                 | Step::Certified
                 | Step::Concluded,
@@ -292,6 +295,8 @@ pub struct Means {
     pub brief: bool,
     /// Disks can be made full: small file systems can be mounted.
     pub full_disks: bool,
+    /// Where results go.
+    pub output: Output,
 }
 
 /// Of a hundred faults so many meet a worker at a step, and so many are a tool's; the rest is the world's.
@@ -335,6 +340,7 @@ fn world(random: &mut Random, means: Means) -> World {
         | World::NetworkCut => !means.brief,
         _ => true,
     };
+    let usable = |world| usable(world) && means.output.knows(world);
     let all: Vec<_> = World::WEIGHTS.into_iter().filter(|(world, _)| usable(*world)).collect();
     let mut at = random.below(all.iter().map(|(_, weight)| weight).sum());
     for (world, weight) in &all {
@@ -344,11 +350,6 @@ fn world(random: &mut Random, means: Means) -> World {
         }
     }
     World::Duplicate
-}
-
-/// The steps of a fleet that writes its results beside the library.
-pub fn steps() -> Vec<Step> {
-    Step::ALL.iter().copied().filter(|s| !matches!(s, Step::Recorded | Step::Trashed)).collect()
 }
 
 /// Dealt like cards, so that every combination comes before any comes again.
@@ -365,7 +366,7 @@ impl Decks {
             n if n % 2 == 0 => Action::Fail,
             _ => Action::Kill,
         };
-        let step = deal(&mut self.steps[action as usize], random, steps);
+        let step = deal(&mut self.steps[action as usize], random, || means.output.steps());
         Fault::Worker(step, action)
     }
 
@@ -398,17 +399,18 @@ mod tests {
 
     #[test]
     fn a_thousand_faults_are_of_every_kind_and_a_seed_repeats_them() {
-        let of = |seed| -> Vec<Fault> {
-            plan(seed, 1000, Means { full_disks: true, brief: false }).into_iter().map(|p| p.fault).collect()
+        let of = |seed, output| -> Vec<Fault> {
+            let means = Means { full_disks: true, brief: false, output };
+            plan(seed, 1000, means).into_iter().map(|p| p.fault).collect()
         };
-        assert_eq!(of(7), of(7));
-        assert_ne!(of(7), of(8));
-        for seed in [1, 7] {
-            let met: BTreeSet<Fault> = of(seed).into_iter().collect();
-            let steps = steps().into_iter().flat_map(|s| Action::ALL.map(|a| Fault::Worker(s, a)));
+        assert_eq!(of(7, Output::Separate), of(7, Output::Separate));
+        assert_ne!(of(7, Output::Separate), of(8, Output::Separate));
+        for (seed, output) in [(1, Output::Separate), (7, Output::Separate), (7, Output::Replace)] {
+            let met: BTreeSet<Fault> = of(seed, output).into_iter().collect();
+            let steps = output.steps().into_iter().flat_map(|s| Action::ALL.map(|a| Fault::Worker(s, a)));
             let calls = Call::ALL.into_iter().flat_map(|c| Misdeed::ALL.map(|m| Fault::Tool(c, m)));
-            let worlds = World::WEIGHTS.into_iter().map(|(w, _)| Fault::World(w));
-            for fault in steps.chain(calls).chain(worlds) {
+            let worlds = World::WEIGHTS.map(|(w, _)| w).into_iter().filter(|w| output.knows(*w));
+            for fault in steps.chain(calls).chain(worlds.map(Fault::World)) {
                 assert!(met.contains(&fault), "seed {seed} has no {fault}");
             }
         }
@@ -419,12 +421,14 @@ mod tests {
         let long = |p: &Planned| {
             matches!(
                 p.fault,
-                Fault::World(World::ScratchFull | World::ShareFull | World::NetworkCut)
+                Fault::World(World::ScratchFull | World::ShareFull | World::NetworkCut | World::ResultsAway)
                     | Fault::Worker(_, Action::Freeze)
                     | Fault::Tool(_, Misdeed::Hang)
             )
         };
-        assert!(!plan(3, 1000, Means { full_disks: false, brief: true }).iter().any(long));
+        assert!(
+            !plan(3, 1000, Means { full_disks: false, brief: true, output: Output::Beside }).iter().any(long)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! by picture and RPU by RPU ([`truth`]), and goes through the fleet's own `verify`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,6 +31,14 @@ const OWN: [&str; 7] = [
     "muxing_application",
 ];
 
+/// A result and the original that it was made of.
+pub(super) struct Pair<'a> {
+    /// The film.
+    pub film: &'a Film,
+    /// Where its original lies now.
+    pub original: PathBuf,
+}
+
 /// The proof of many results.
 pub(super) struct Proofs<'a> {
     verifier: &'a Path,
@@ -52,8 +60,8 @@ impl<'a> Proofs<'a> {
     }
 
     /// Proves them all.
-    pub(super) fn of(&self, films: &[&Film]) -> Result<Found> {
-        let prints = in_parallel(films, |film| fingerprint(film))?;
+    pub(super) fn of(&self, films: &[Pair<'_>]) -> Result<Found> {
+        let prints = in_parallel(films, |pair| fingerprint(pair.film))?;
         let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         let mut wrong: Vec<Option<String>> = Vec::with_capacity(films.len());
         for (n, print) in prints.iter().enumerate() {
@@ -63,7 +71,7 @@ impl<'a> Proofs<'a> {
             wrong.push(print.as_ref().err().map(ToString::to_string));
         }
         let kinds: Vec<Vec<usize>> = kinds.into_values().collect();
-        let judged = in_parallel(&kinds, |kind| self.judge(films[kind[0]]).map_err(|e| format!("{e:#}")))?;
+        let judged = in_parallel(&kinds, |kind| self.judge(&films[kind[0]]).map_err(|e| format!("{e:#}")))?;
         for (kind, judged) in kinds.iter().zip(judged) {
             let said = judged.unwrap_or_else(Some);
             kind.iter().for_each(|n| wrong[*n].clone_from(&said));
@@ -72,18 +80,19 @@ impl<'a> Proofs<'a> {
     }
 
     /// What is wrong with a result, frame by frame.
-    fn judge(&self, film: &Film) -> Result<Option<String>> {
+    fn judge(&self, pair: &Pair<'_>) -> Result<Option<String>> {
+        let (film, original) = (pair.film, &pair.original);
         let spec = &self.masters[film.master].spec;
         let frames = truth::wrong_frames(&film.result, spec)?;
         if !frames.is_clean() {
             return Ok(Some(format!("{frames:?}")));
         }
-        let tracks = truth::tracks_equal(&film.path, &film.result)?;
+        let tracks = truth::tracks_equal(original, &film.result)?;
         if !tracks.is_equal() {
             return Ok(Some(tracks.differences.join("; ")));
         }
         let mut command = tool::command(&self.verifier.to_string_lossy());
-        command.arg("verify").arg(&film.path).arg(&film.result).arg("--config").arg(self.ground.config());
+        command.arg("verify").arg(original).arg(&film.result).arg("--config").arg(self.ground.config());
         Ok(tool::run(&mut command).err().map(|e| e.to_string()))
     }
 }

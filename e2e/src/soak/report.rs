@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::checker::Verdict;
-use super::plan::{Action, Call, Fault, Misdeed, World, steps};
+use super::plan::{Action, Call, Fault, Misdeed, World};
 use super::run::Settings;
 
 /// A run that is over.
@@ -89,7 +89,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n| step | failed | killed | frozen |\n|---|---:|---:|---:|")?;
         let count = |fault: Fault| self.fired.iter().filter(|f| **f == fault).count();
-        for step in steps() {
+        for step in self.settings.output.steps() {
             let [failed, killed, frozen] = Action::ALL.map(|action| count(Fault::Worker(step, action)));
             writeln!(f, "| `{step}` | {failed} | {killed} | {frozen} |")?;
         }
@@ -101,9 +101,10 @@ impl fmt::Display for Report {
         let v = &self.verdict;
         writeln!(
             f,
-            "\nRabbitMQ {}, seed {}, {} workers ({} processes), {} s with {} s of checks: {} results proven ({} decoded), \
+            "\nRabbitMQ {}, output {}, seed {}, {} workers ({} processes), {} s with {} s of checks: {} results proven ({} decoded), \
              {} films rightly given up; at most {} starts allowed",
             self.version,
+            self.settings.output,
             self.settings.seed,
             self.settings.workers,
             self.programs,

@@ -13,6 +13,7 @@ use super::conductor::{Conductor, VHOST};
 use super::crew::Crew;
 use super::ground::{Ground, STALE};
 use super::link::Link;
+use super::output::Output;
 use super::plan::{Means, plan};
 use super::report::Report;
 use super::watch::NameWatch;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub seed: u64,
     /// Only faults that are over within a few seconds.
     pub brief: bool,
+    /// Where results go.
+    pub output: Output,
     /// How many workers; the first has a small scratch disk, the last a network that can be cut.
     pub workers: usize,
     /// An empty folder for everything.
@@ -58,7 +61,7 @@ pub fn run(settings: &Settings) -> Result<Report> {
     }
     let begun = Instant::now();
     listen();
-    let ground = Ground::prepare(&settings.dir, &tool::absolute(&settings.tool)?)?;
+    let ground = Ground::prepare(&settings.dir, &tool::absolute(&settings.tool)?, settings.output)?;
     let report = on(&ground, settings, begun);
     if !report.as_ref().is_ok_and(|r| r.verdict.is_clean()) {
         ground.keep();
@@ -72,10 +75,12 @@ fn on(ground: &Ground, settings: &Settings, begun: Instant) -> Result<Report> {
     let link = Link::open(address(&url)?)?;
     let disks =
         if ground.has_disks() { "small disks of their own" } else { "none can be mounted: no full disks" };
-    eprintln!("folder {}; disks: {disks}; network: {}", settings.dir.display(), link.means());
+    let (output, without) = (settings.output, settings.output.left_out());
+    let folder = settings.dir.display();
+    eprintln!("folder {folder}; output {output}{without}; disks: {disks}; network: {}", link.means());
 
-    let plan =
-        plan(settings.seed, settings.faults, Means { full_disks: ground.has_disks(), brief: settings.brief });
+    let means = Means { full_disks: ground.has_disks(), brief: settings.brief, output };
+    let plan = plan(settings.seed, settings.faults, means);
     let names = NameWatch::start(&ground.results())?;
     let crew = Crew::new(settings.worker.clone(), settings.workers);
     let record = Conductor::new(ground, &mut broker, &link, crew, plan)?.run()?;

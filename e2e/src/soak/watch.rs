@@ -1,6 +1,6 @@
 //! The kernel's own record of what got a final name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +19,24 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Names {
     /// How often each name came into being.
     pub given: BTreeMap<String, u32>,
-    /// Names that were taken away.
-    pub taken: Vec<String>,
+    /// How often each was taken away.
+    pub taken: BTreeMap<String, u32>,
+    /// Names that led nowhere after they had been given, if only for a moment.
+    pub vacant: BTreeSet<String>,
     /// The record has a hole.
     pub lost: bool,
+}
+
+impl Names {
+    /// Of an exchange the kernel tells first that the name was given, and then that it was taken away. A rename over a name that is
+    /// there does not take it away.
+    fn note(&mut self, name: String, given: bool) {
+        let times = if given { &mut self.given } else { &mut self.taken }.entry(name.clone()).or_default();
+        *times += 1;
+        if !given && *times >= self.given.get(&name).copied().unwrap_or_default() {
+            self.vacant.insert(name);
+        }
+    }
 }
 
 /// Watches one folder.
@@ -57,11 +71,7 @@ impl NameWatch {
                     if name.is_empty() || name.starts_with('.') {
                         continue;
                     }
-                    if event.events().intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
-                        *names.given.entry(name).or_default() += 1;
-                    } else {
-                        names.taken.push(name);
-                    }
+                    names.note(name, event.events().intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO));
                 }
                 if last {
                     return;
@@ -97,6 +107,8 @@ impl Drop for NameWatch {
 mod tests {
     use std::fs;
 
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
     use super::*;
 
     #[test]
@@ -112,6 +124,32 @@ mod tests {
         fs::write(at("b"), "x").unwrap();
         let names = watch.stop();
         assert_eq!(names.given, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
-        assert_eq!((names.taken, names.lost), (vec!["a".to_owned(), "a".to_owned()], false));
+        assert_eq!((names.taken, names.lost), (BTreeMap::from([("a".to_owned(), 2)]), false));
+        assert_eq!(names.vacant, BTreeSet::from(["a".to_owned()]));
+    }
+
+    #[test]
+    fn a_name_that_changes_hands_by_an_exchange_never_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at(".trash")).unwrap();
+        let watch = NameWatch::start(dir.path()).unwrap();
+        for name in ["exchanged", "moved"] {
+            fs::write(at(name), "original").unwrap();
+            fs::write(at(".result.partial"), "result").unwrap();
+            fs::rename(at(".result.partial"), at(".trash/a")).unwrap();
+            if name == "exchanged" {
+                let (a, b) = (at(".trash/a"), at(name));
+                renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE).unwrap();
+            } else {
+                fs::rename(at(name), at(".trash/b")).unwrap();
+                fs::rename(at(".trash/a"), at(name)).unwrap();
+            }
+            assert_eq!(fs::read(at(name)).unwrap(), b"result");
+        }
+        let names = watch.stop();
+        let both = |n| BTreeMap::from([("exchanged".to_owned(), n), ("moved".to_owned(), n)]);
+        assert_eq!((names.given, names.taken), (both(2), both(1)));
+        assert_eq!(names.vacant, BTreeSet::from(["moved".to_owned()]));
     }
 }

@@ -12,6 +12,7 @@
 //! | `journal` | starts and ends of every attempt, to count crashes |
 //! | `atomic`, `publish` | whole files or none; a final name is given once |
 //! | `identity`, `replace`, `trash` | putting a file in the place of another one, which is kept for a while |
+//! | `attributes` | ACLs and extended attributes of a file that is replaced |
 //! | `folders` | new folders that are as open as those they are made in |
 //! | `results` | the folder of results, told from an empty mount point |
 //! | `space` | free bytes and reservations |
@@ -21,6 +22,7 @@
 //! | `orders` | what people told workers |
 
 mod atomic;
+mod attributes;
 mod error;
 mod folders;
 mod identity;
@@ -42,6 +44,7 @@ mod trash;
 mod workers;
 
 pub use atomic::{is_no_space, rename_durable, sync_dir, sync_file, write_file};
+pub use attributes::{copy_acl, copy_user_attributes};
 pub use error::{FileError, LeaseError, ShareError};
 pub use folders::{looks_mounted, make_folders};
 pub use identity::{FileIdentity, is_network};

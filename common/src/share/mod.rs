@@ -17,6 +17,7 @@
 //! | `results` | the folder of results, told from an empty mount point |
 //! | `space` | free bytes and reservations |
 //! | `sweep`, `tidy` | removing what crashed processes left here, and what may be gone by |
+//! | `leftovers` | files of an instant that stay when their maker is killed |
 //! | `outbox` | what is still to be told to people and media servers |
 //! | `workers` | who is there, for people |
 //! | `orders` | what people told workers |
@@ -29,6 +30,7 @@ mod identity;
 mod journal;
 mod keeper;
 mod lease;
+mod leftovers;
 mod observer;
 mod orders;
 mod outbox;
@@ -51,6 +53,7 @@ pub use identity::{FileIdentity, is_network};
 pub use journal::{Crashes, Entry, Event, Journal};
 pub use keeper::LeaseKeeper;
 pub use lease::{Beat, Lease, LeaseInfo};
+pub use leftovers::{looks_left_over, remove_leftover};
 pub use observer::{Acquire, LeaseObserver};
 pub use orders::{Cancel, Command, Order, Orders};
 pub use outbox::{Outbox, OutboxEntry};

@@ -217,6 +217,9 @@ END
   chown -R 1234:1234 "$root/srv/nas"
   check 'the share alone; the NFS mount goes; doctor finds no broker' install_worker inside 1 '^failed *broker ' "${smb[@]}"
   show
+  check 'man pages, one for each command, that man(1) can read' manuals
+  check 'bash completes commands and options' completes
+  check 'a test message: nobody is named yet, and it says so' shows 'nobody is named below .notify.targets' notify_test
   check "doctor's hint is printed" grep -q 'hint: ' "$folder/out"
   check 'units of the other share are gone' absent '/etc/systemd/system/mnt-other\x20disk.mount' '/etc/systemd/system/mnt-other\x20disk.automount'
   check 'the service runs all the same, and waits' inside systemctl --quiet is-active dovi-consumer
@@ -271,6 +274,7 @@ END
   show
   check 'service, program and mount are gone' absent /usr/local/bin/dovi-consumer /etc/systemd/system/dovi-consumer.service \
     /etc/systemd/system/dovi-consumer.service.d /etc/systemd/system/mnt-nas.mount /etc/systemd/system/mnt-nas.automount \
+    /usr/local/share/man/man1/dovi-consumer.1 /usr/local/share/man/man1/dovi-consumer-run.1 /usr/local/share/bash-completion/completions/dovi-consumer \
     /etc/systemd/system/multi-user.target.wants/dovi-consumer.service /etc/systemd/system/multi-user.target.wants/mnt-nas.automount /mnt/nas
   check 'configuration and secrets stay' test -s "$root/etc/dovi-fleet/config.toml" -a -s "$root/etc/dovi-fleet/password"
   check 'uninstall again' install_worker inside 0 'nothing to remove' --uninstall
@@ -291,6 +295,25 @@ at_terminal() {
   printf '%s\n' "$secret" films "$nas_secret" |
     inside script -qec "/opt/dovi/install-worker.sh --broker 127.0.0.1 $* --no-start" /dev/null | tee /dev/stderr | grep -q 'Not started'
 }
+manuals() {
+  local page count=0
+  for page in "$root"/usr/local/share/man/man1/dovi-consumer*.1; do
+    if ! grep -q '^\.SH NAME' "$page" || [[ $(stat -c '%a %U' "$page") != '644 root' ]]; then
+      echo "$page"
+      return 1
+    fi
+    count=$((count + 1))
+  done
+  ((count > 5)) || { echo "$count pages"; return 1; }
+}
+completes() {
+  # As bash-completion does it: the file is read, and its function called.
+  # shellcheck disable=SC2016 # the shell inside is to expand it
+  inside bash -c 'source /usr/local/share/bash-completion/completions/dovi-consumer
+    words() { COMP_WORDS=(dovi-consumer "$1") COMP_CWORD=1 COMPREPLY=(); "$(complete -p dovi-consumer | sed "s/.*-F \([^ ]*\).*/\1/")" dovi-consumer "$1" dovi-consumer; echo "${COMPREPLY[*]}"; }
+    words doc; words --conf' | tee /dev/stderr | paste -sd' ' | grep -q 'doctor --config'
+}
+notify_test() { not inside /usr/local/bin/dovi-consumer notify test 2>&1; }
 not() { ! "$@"; }
 quiet() { local out; out=$("$@" 2>&1) || return; [[ -z $out ]] || { printf '%s\n' "$out"; return 1; }; }
 restarted() { [[ $(inside systemctl show dovi-consumer -p NRestarts --value) -ge 1 ]] && inside systemctl --quiet is-active dovi-consumer; }

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use common::broker::{
     BrokerError, BrokerOptions, Delivery, Events, FailedQueue, Link, Outgoing, Publisher, Route, Session,
-    depths, topology,
+    Tier, depths, topology,
 };
 use rabbit::{Node, job};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 static NODE: OnceCell<Mutex<Node>> = OnceCell::const_new();
 
@@ -243,4 +244,49 @@ async fn a_broker_in_alarm_takes_acks_and_refuses_films_by_name() {
             Err(e) => assert!(n < 20, "{e}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_alarm_counts_nothing_against_a_film_in_hand() {
+    let node = node().await;
+    let (options, publisher) = fleet(&node).await;
+    let options = options.timeout(Duration::from_secs(1));
+    let (session, film) = held(&options, &publisher).await;
+    let enough = CancellationToken::new();
+    let patient = Publisher::new(options.clone()).patient_until(enough.clone());
+    let waiting = Session::open(&options).await.unwrap();
+
+    node.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
+    // Every other publisher has its deadline.
+    let impatient = Publisher::new(options.clone());
+    let refused = ends("publish", impatient.publish(Route::Failed, &Outgoing::job(&job(8)).unwrap())).await;
+    let mut moved = tokio::spawn(async move {
+        let moved = film.give_back(&patient, Some(Tier::Minute)).await;
+        (moved, patient)
+    });
+    let early = timeout(Duration::from_secs(5), &mut moved).await;
+    let held_on = early.is_err() && !session.is_over() && !waiting.is_over();
+    node.ctl(&["set_vm_memory_high_watermark", "0.6"]);
+    assert!(held_on, "five deadlines long it is neither given up nor handed out again: {early:?}");
+    let (result, patient) = timeout(Duration::from_secs(30), moved).await.unwrap().unwrap();
+    result.unwrap();
+    assert!(matches!(refused, Err(BrokerError::Blocked { .. } | BrokerError::Timeout { .. })), "{refused:?}");
+    waiting.close().await;
+    session.close().await;
+    let after = depths(&options).await.unwrap();
+    assert_eq!((after.films.ready, after.retrying()), (0, 1), "moved once, and acknowledged");
+
+    // Told to stop, a worker waits for its deadline and no longer; the film goes back with the session.
+    publisher.publish(Route::Film, &Outgoing::job(&job(0)).unwrap()).await.unwrap();
+    let mut session = Session::open(&options).await.unwrap();
+    let film = timeout(Duration::from_secs(15), session.next()).await.unwrap().unwrap();
+    assert_eq!(film.broker_deliveries(), 0);
+    node.ctl(&["set_vm_memory_high_watermark", "0.0000001"]);
+    let moved = tokio::spawn(async move { film.give_back(&patient, None).await });
+    enough.cancel();
+    let told = ends("to give it back", moved).await;
+    node.ctl(&["set_vm_memory_high_watermark", "0.6"]);
+    let e = told.unwrap().unwrap_err();
+    assert!(matches!(e, BrokerError::Blocked { .. } | BrokerError::Timeout { .. }), "{e:?}");
+    assert!(session.is_over());
 }

@@ -107,7 +107,8 @@ pub async fn run(
                 .name(name)
                 .property("worker", worker.name())
                 .property("slot", (slot + 1).to_string());
-            let publisher = Publisher::new(options.clone());
+            // An alarm of the broker is no reason to let a film go: each time would count against it.
+            let publisher = Publisher::new(options.clone()).patient_until(shutdown.intake.clone());
             let (worker, config, shutdown) = (worker.clone(), config.clone(), shutdown.clone());
             let slot = Slot { worker, config, options, publisher, limits, shutdown };
             tokio::spawn(async move { slot.run().await })

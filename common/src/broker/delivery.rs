@@ -155,7 +155,11 @@ impl Delivery {
         // With the session gone the broker has queued the film again already: a copy would double it.
         self.check("move the film")?;
         self.step(Step::Moving)?;
-        publisher.publish(route, message).await?;
+        tokio::select! {
+            published = publisher.publish(route, message) => published?,
+            // Publishing may wait for the end of an alarm.
+            () = self.held.over() => self.check("move the film")?,
+        }
         self.step(Step::Moved)?;
         self.acknowledge().await
     }

@@ -5,6 +5,7 @@ use lapin::{Channel, Confirmation};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::error::within;
 use super::{BrokerError, BrokerOptions, Link, Outgoing, Route, topology};
@@ -20,18 +21,36 @@ const BLOCKED_POLL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Publisher {
     options: BrokerOptions,
+    /// An alarm of the broker is waited for until this is cancelled.
+    patience: Option<CancellationToken>,
     open: Mutex<Option<(Link, Channel)>>,
 }
 
 impl Publisher {
     /// A publisher that is not connected yet.
     pub fn new(options: BrokerOptions) -> Self {
-        Self { options, open: Mutex::new(None) }
+        Self { options, patience: None, open: Mutex::new(None) }
+    }
+
+    /// While the broker's memory or disk alarm is on, publishing waits for its end, however long that takes, until `enough` is
+    /// cancelled; then, and for every other failure, the deadlines hold.
+    ///
+    /// For whoever has a film in hand: to give that back by ending the session instead would count as a delivery each time, and
+    /// at the hundredth the broker itself gives a film up.
+    #[must_use]
+    pub fn patient_until(mut self, enough: CancellationToken) -> Self {
+        self.patience = Some(enough);
+        self
+    }
+
+    fn waits(&self, link: &Link) -> bool {
+        link.blocked() && self.patience.as_ref().is_some_and(|enough| !enough.is_cancelled())
     }
 
     /// Publishes one message, persistent and mandatory, and waits until the broker has it on disk.
     ///
-    /// Takes at most about three times the configured deadline (connect, open, publish). May be dropped at any point.
+    /// Takes at most about three times the configured deadline (connect, open, publish), but see
+    /// [`patient_until`](Self::patient_until). May be dropped at any point.
     ///
     /// # Errors
     /// After [`BrokerError::Unroutable`], [`BrokerError::Nacked`], [`BrokerError::Blocked`] and everything that speaks
@@ -81,12 +100,14 @@ impl Publisher {
         message: &Outgoing,
     ) -> Result<(), BrokerError> {
         let limit = self.options.timeout;
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
         let key = route.key();
         let what = || format!("publish to {key}");
         // lapin would hold the message back without telling; so it is not even given to it.
         while link.blocked() {
-            if Instant::now() >= deadline {
+            if self.waits(link) {
+                deadline = Instant::now() + limit;
+            } else if Instant::now() >= deadline {
                 return Err(BrokerError::Blocked { what: what() });
             }
             sleep(BLOCKED_POLL).await;
@@ -102,7 +123,24 @@ impl Publisher {
             );
             published.await?.await
         };
-        match timeout_at(deadline, exchange).await {
+        // The first message under an alarm is what makes the broker block the connection. It lies on the way then, and is
+        // taken when the alarm is over: to begin anew would double it.
+        let mut exchange = std::pin::pin!(exchange);
+        let mut alarmed = false;
+        let confirmed = loop {
+            match timeout_at(deadline, &mut exchange).await {
+                Err(_) if self.waits(link) => {
+                    alarmed = true;
+                    deadline = Instant::now() + BLOCKED_POLL;
+                }
+                // It is over: from now on the broker has its usual time.
+                Err(_) if std::mem::take(&mut alarmed) && !link.blocked() => {
+                    deadline = Instant::now() + limit;
+                }
+                other => break other,
+            }
+        };
+        match confirmed {
             Ok(Ok(Confirmation::Ack(None))) => Ok(()),
             Ok(Ok(Confirmation::Ack(Some(_)))) => Err(BrokerError::Unroutable { key }),
             Ok(Ok(Confirmation::Nack(_))) => Err(BrokerError::Nacked { key }),

@@ -49,6 +49,11 @@ impl Held {
         self.life.over.is_cancelled()
     }
 
+    /// Waits for that.
+    pub async fn over(&self) {
+        self.life.over.cancelled().await;
+    }
+
     fn error(&self) -> BrokerError {
         let problem = self.life.reason.get().map_or("the session ended", String::as_str);
         BrokerError::Lost { what: "take films".into(), problem: problem.to_owned() }

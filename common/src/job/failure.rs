@@ -163,6 +163,8 @@ codes! {
         "Give the worker's user write permission there."
     OutputTrash "output.trash" Permanent "The trash is on another file system than the film, so its original cannot go there in one step."
         "Leave `output.trash_dir` empty, or name a folder on the film's own file system; then `dovi-producer failed retry`."
+    OutputName "output.name" Permanent "The result's name, or that of its folder, is longer than the file system takes."
+        "Give the film or its folder a shorter name and scan again, or shorten `output.suffix`. Most file systems take 255 bytes; encrypted folders of a NAS (eCryptfs) take 143."
     ShareGone "share.gone" Resource "The share or the folder of results is not mounted: the file that marks it is absent."
         "Mount it; the worker goes on by itself. Only if the folder of results was moved on purpose: `touch` its .dovi-fleet-results."
     ShareIo "share.io" Transient "Writing to the share gave an I/O error."

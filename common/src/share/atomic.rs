@@ -1,5 +1,6 @@
 //! Whole files or none.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::FileError;
+
+/// Longest file name on every file system in use (ext4, xfs, btrfs, SMB, NFS), in bytes.
+const NAME_MAX: usize = 255;
 
 /// No space, quota used up, or the file system's largest file reached.
 pub fn is_no_space(error: &io::Error) -> bool {
@@ -108,10 +112,23 @@ pub(super) fn move_error(action: &'static str, from: &Path, to: &Path, e: io::Er
     FileError::new(action, to, e)
 }
 
-/// A name in the same folder that every listing here skips.
+/// A name in the same folder that every listing here skips. Of a name that leaves no room for it, the end becomes a hash of
+/// the whole.
 pub(super) fn hidden_beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
+    const HASH: usize = 16;
+    let whole = path.file_name().unwrap_or_default();
+    let room = NAME_MAX.saturating_sub(2 + suffix.len());
+    let mut name = OsString::from(".");
+    if whole.len() <= room {
+        name.push(whole);
+    } else {
+        let text = whole.to_string_lossy();
+        let most = room.saturating_sub(HASH + 1);
+        let cut = (0..=most).rev().find(|n| text.is_char_boundary(*n)).unwrap_or_default();
+        name.push(&text[..cut]);
+        name.push("~");
+        name.push(&blake3::hash(whole.as_encoded_bytes()).to_hex()[..HASH]);
+    }
     name.push(".");
     name.push(suffix);
     path.with_file_name(name)
@@ -139,4 +156,23 @@ pub(super) fn random_hex(bytes: usize) -> Result<String, FileError> {
         .and_then(|mut f| f.read_exact(&mut raw))
         .map_err(|e| FileError::new("read", source, e))?;
     Ok(raw.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_name_fits_and_is_the_names_own() {
+        let hidden = |name: &str| {
+            let path = hidden_beside(&Path::new("/t").join(name), "claim");
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        assert_eq!(hidden("film.mkv"), ".film.mkv.claim");
+        assert_eq!(hidden(&"x".repeat(248)), format!(".{}.claim", "x".repeat(248)), "255 bytes");
+        let long =
+            [format!("{}.mkv", "ä".repeat(125)), format!("{}ö.mkv", "ä".repeat(124))].map(|n| hidden(&n));
+        assert!(long.iter().all(|n| (253..=255).contains(&n.len())), "{long:?}");
+        assert_ne!(long[0], long[1]);
+    }
 }

@@ -40,6 +40,14 @@ pub enum FileError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The file system takes no name of this length: no other worker's try ends otherwise.
+    #[error("{} cannot be made: the file system takes no name of {length} bytes", path.display())]
+    NameTooLong {
+        /// The name that was asked for.
+        path: PathBuf,
+        /// Bytes of its last part.
+        length: usize,
+    },
     /// Anything else.
     #[error("failed to {action} {}: {source}", path.display())]
     Io {
@@ -59,6 +67,11 @@ impl FileError {
         match source.kind() {
             _ if is_no_space(&source) => Self::NoSpace { path },
             io::ErrorKind::AlreadyExists => Self::Exists { path },
+            // ENAMETOOLONG.
+            io::ErrorKind::InvalidFilename => {
+                let length = path.file_name().map_or(0, |name| name.len());
+                Self::NameTooLong { path, length }
+            }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::Denied { action, path, source }
             }
@@ -72,6 +85,7 @@ impl FileError {
             Self::Exists { .. } => FailureCode::OutputExists,
             Self::NoSpace { .. } => FailureCode::DiskFull,
             Self::Denied { .. } => FailureCode::OutputDenied,
+            Self::NameTooLong { .. } => FailureCode::OutputName,
             Self::CrossDevice { .. } | Self::Io { .. } => FailureCode::ShareIo,
         }
     }
@@ -125,6 +139,7 @@ impl ShareError {
         match self {
             Self::Gone { .. } | Self::NoResults { .. } => FailureCode::ShareGone,
             Self::File(FileError::NoSpace { .. }) => FailureCode::DiskFull,
+            Self::File(FileError::NameTooLong { .. }) => FailureCode::OutputName,
             _ => FailureCode::ShareIo,
         }
     }

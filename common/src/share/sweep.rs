@@ -1,10 +1,11 @@
 //! Removing what crashed processes left in the state folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{FileError, ShareError, ShareState};
+use super::{FileError, ShareError, ShareState, looks_left_over};
 use crate::job::JobId;
 
 /// What a sweep did.
@@ -27,14 +28,17 @@ impl ShareState {
     pub fn sweep(&self, age: Duration) -> Result<Swept, ShareError> {
         let now = self.now()?;
         let mut swept = Swept::default();
-        for folder in ["queued", "leases", "done", "failed", "workers"] {
+        for folder in ["queued", "leases", "done", "failed"] {
+            let ours = |name: &str| is_ours(name) || is_of_doctor(name);
+            self.sweep_folder(&self.dir().join(folder), now, age, &ours, &mut swept)?;
+        }
+        // These come with their first file.
+        for folder in ["workers", "control", "outbox", "outbox/sent", "outbox/given-up"] {
             let dir = self.dir().join(folder);
-            let of_workers = folder == "workers";
-            if of_workers && !dir.exists() {
-                continue;
+            if dir.exists() {
+                let ours = |name: &str| is_half_written(name) || is_ours(name);
+                self.sweep_folder(&dir, now, age, &ours, &mut swept)?;
             }
-            let ours = |name: &str| if of_workers { is_half_written(name) } else { is_ours(name) };
-            self.sweep_folder(&dir, now, age, &ours, &mut swept)?;
         }
         for dir in self.log_folders()? {
             let ours = |name: &str| name.starts_with(".announced.json.") && is_half_written(name);
@@ -89,11 +93,19 @@ impl ShareState {
     }
 }
 
-/// `.<job>.json.<random>.tmp`, `.<job>.<random>.tmp`, `.<job>.stale|released|taken.…`, `.clock.<random>.tmp`
+/// `.dovi-fleet-doctor.…`: what `doctor` tried, and was killed.
+fn is_of_doctor(name: &str) -> bool {
+    name.starts_with(".dovi-fleet-doctor.") && looks_left_over(OsStr::new(name))
+}
+
+/// `.<id>.json.<random>.tmp`, `.<id>.<random>.tmp`, `.<job>.stale|released|taken|ended.…`, `.clock.<random>.tmp`; ids of jobs and
+/// notices look alike.
 fn is_ours(name: &str) -> bool {
     let Some((head, rest)) = name.strip_prefix('.').and_then(|n| n.split_once('.')) else { return false };
-    let marked =
-        || rest.ends_with(".tmp") || ["stale.", "released.", "taken."].iter().any(|m| rest.starts_with(m));
+    let marked = || {
+        rest.ends_with(".tmp")
+            || ["stale.", "released.", "taken.", "ended."].iter().any(|m| rest.starts_with(m))
+    };
     (head == "clock" || head.parse::<JobId>().is_ok()) && marked()
 }
 
@@ -126,6 +138,50 @@ mod tests {
         ] {
             assert!(!is_half_written(other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_workers_leave_when_they_die_goes_from_every_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let share = ShareState::new(dir.path());
+        share.init().unwrap();
+        let at = |path: &str| {
+            let path = share.dir().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        };
+        let (id, hex) = (format!("{:032x}", 7), "0123456789abcdef");
+        let dead = [
+            at(&format!("leases/.clock.{hex}0.tmp")),
+            at(&format!("leases/.{id}.ended.{hex}")),
+            at("leases/.dovi-fleet-doctor.1.date.tmp"),
+            at(&format!("workers/.clock.{hex}.tmp")),
+            at(&format!("outbox/.clock.{hex}.tmp")),
+            at(&format!("outbox/.{id}.{hex}.json.{hex}.tmp")),
+            at(&format!("outbox/sent/.clock.{hex}.tmp")),
+            at(&format!("outbox/sent/.{id}.{hex}.tmp")),
+            at(&format!("outbox/given-up/.{id}.json.{hex}.tmp")),
+            at(&format!("control/.all.json.{hex}.tmp")),
+            at(&format!("control/.worker.vm-3.json.{hex}.tmp")),
+        ];
+        let kept = [
+            at(&format!("outbox/{id}.{hex}.json")),
+            at(&format!("outbox/sent/{id}")),
+            at("control/all.json"),
+            at("control/.notes.tmp"),
+            at(&format!(".clock.{hex}.tmp")),
+        ];
+        let put = |path: &PathBuf, age| {
+            File::create(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        };
+        dead.iter().for_each(|p| put(p, 80_000));
+        kept.iter().for_each(|p| put(p, 90_000));
+        let day = Duration::from_secs(86_400);
+        let swept = share.sweep(day).unwrap();
+        assert_eq!((swept.removed, swept.young), (0, dead.len() as u64), "not before a day is over");
+        dead.iter().for_each(|p| put(p, 90_000));
+        assert_eq!(share.sweep(day).unwrap().removed, dead.len() as u64);
+        assert!(dead.iter().all(|p| !p.exists()) && kept.iter().all(|p| p.exists()));
     }
 
     #[test]

@@ -181,6 +181,7 @@ fn advice(e: &StageError) -> &str {
         FailureCode::MuxFailed | FailureCode::EncodeFailed | FailureCode::ToolFailed => {
             "Its own last words are below; -v shows more of them."
         }
+        FailureCode::OutputName => "Name a shorter one after -o.",
         FailureCode::OutputDenied => "Name a folder that you may write to after -o.",
         _ => e.advice(),
     }

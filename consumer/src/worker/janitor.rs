@@ -1,19 +1,19 @@
 //! Clearing away what dead workers left. Removes only what it can prove to be ours and dead, and leaves everything else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::config::{Config, OutputMode};
-use common::share::{ShareError, ShareState, TrashFolder, prune_trash, server_time};
+use common::share::{ShareError, ShareState, TrashFolder, prune_trash, remove_leftover, server_time};
 use tokio_util::sync::CancellationToken;
 
-use crate::workspace::{FoundPartial, find_partials, sweep};
+use crate::workspace::{Found, FoundPartial, find_ours, sweep};
 
 /// Longest walk through the results' folders, and longest search in journals.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// No writer keeps a temporary file of the state folder for longer than a single write.
+/// No writer keeps a temporary file for longer than a few calls of the system.
 const TEMPORARY: Duration = Duration::from_secs(24 * 3600);
 /// A worker that was not heard of for so long is no longer told of.
 const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -25,7 +25,7 @@ pub struct Tidied {
     pub scratch: u64,
     /// Unfinished results.
     pub partials: u64,
-    /// Temporary files in the state folder.
+    /// Temporary files, in the state folder, among results and originals, and in scratch.
     pub temporary: u64,
     /// Entries of films that ended: in the queue, or reports of those that are done.
     pub entries: u64,
@@ -58,13 +58,14 @@ impl Janitor {
             OutputMode::Separate => vec![config.output.dir.clone()],
             _ => config.library.roots.values().cloned().collect(),
         };
+        let (trash, keep) = (config.trash_folders(), config.output.keep_originals());
         Self {
             share: ShareState::new(&config.share.state_dir),
             scratch: config.scratch.path(),
             results,
             stale: config.worker.stale(),
-            trash: config.trash_folders(),
-            keep: config.output.keep_originals(),
+            trash,
+            keep,
         }
     }
 
@@ -84,7 +85,16 @@ impl Janitor {
         tidied.workers = of_share("workers", self.share.sweep_workers(FORGOTTEN));
         tidied.notices = of_share("old notices", self.share.sweep_outbox(FORGOTTEN));
         tidied.originals = self.originals(stop);
-        tidied.partials = of_share("unfinished results", self.partials(stop));
+        let until = Instant::now() + PATIENCE;
+        let mut go_on = || !stop.is_cancelled() && Instant::now() < until;
+        let mut found = Found::default();
+        for dir in self.folders() {
+            let mut more = find_ours(&dir, &mut go_on);
+            found.partials.append(&mut more.partials);
+            found.leftovers.append(&mut more.leftovers);
+        }
+        tidied.temporary += leftovers(found.leftovers, &mut go_on);
+        tidied.partials = of_share("unfinished results", self.partials(found.partials, until, &mut go_on));
         if tidied != Tidied::default() {
             tracing::info!(
                 scratch_folders = tidied.scratch,
@@ -99,6 +109,18 @@ impl Janitor {
             );
         }
         tidied
+    }
+
+    /// Where results are made and originals go; each once, without those that lie in another one.
+    fn folders(&self) -> Vec<PathBuf> {
+        let mut folders = self.results.clone();
+        folders.extend(self.trash.iter().map(|t| t.dir.clone()).filter(|dir| dir.is_dir()));
+        folders.push(self.scratch.clone());
+        let all = folders.clone();
+        let is_inside = |n: usize, dir: &PathBuf| {
+            all.iter().enumerate().any(|(m, other)| dir.starts_with(other) && (dir != other || m < n))
+        };
+        folders.into_iter().enumerate().filter(|(n, dir)| !is_inside(*n, dir)).map(|(_, dir)| dir).collect()
     }
 
     /// What was replaced long ago, with a proven result in its place.
@@ -123,15 +145,13 @@ impl Janitor {
     /// An unfinished result is ours if our own journals know its token as an attempt, and dead if that attempt has lost its
     /// lease: whoever has no lease publishes nothing. It must also have been left alone for twice the stale time, by the
     /// clock of the disk it lies on.
-    fn partials(&self, stop: &CancellationToken) -> Result<u64, ShareError> {
-        let until = Instant::now() + PATIENCE;
-        let mut go_on = || !stop.is_cancelled() && Instant::now() < until;
-        let old: Vec<FoundPartial> = self
-            .results
-            .iter()
-            .flat_map(|dir| find_partials(dir, &mut go_on))
-            .filter(|found| self.is_old(&found.path))
-            .collect();
+    fn partials(
+        &self,
+        found: Vec<FoundPartial>,
+        until: Instant,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<u64, ShareError> {
+        let old: Vec<FoundPartial> = found.into_iter().filter(|found| self.is_old(&found.path)).collect();
         if old.is_empty() {
             return Ok(0);
         }
@@ -170,6 +190,21 @@ impl Janitor {
         let quiet = now.zip(then).and_then(|(now, then)| now.duration_since(then).ok());
         quiet.is_some_and(|quiet| quiet > self.stale * 2)
     }
+}
+
+/// Removes those that are old by the clock of the disk they lie on.
+fn leftovers(found: Vec<PathBuf>, go_on: &mut dyn FnMut() -> bool) -> u64 {
+    let mut clocks = HashMap::new();
+    let mut removed = 0;
+    for path in found {
+        let Some(dir) = path.parent().map(Path::to_owned).filter(|_| go_on()) else { break };
+        let now = *clocks.entry(dir).or_insert_with_key(|dir| server_time(dir).ok());
+        if now.is_some_and(|now| remove_leftover(&path, now, TEMPORARY)) {
+            tracing::debug!(path = %path.display(), "removed what somebody left who died");
+            removed += 1;
+        }
+    }
+    removed
 }
 
 #[cfg(test)]
@@ -268,6 +303,73 @@ mod tests {
         assert!(!gone.exists());
         assert!(kept.iter().chain([&film, &holder, &visible]).all(|p| p.exists()) && link.is_symlink());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 7, "no probe stays behind");
+    }
+
+    #[test]
+    fn files_of_an_instant_go_after_a_day_wherever_a_worker_died() {
+        let place = Place::new();
+        let at = |path: &str| {
+            let path = place.dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        };
+        let hex = "0123456789abcdef";
+        let dead = [
+            at(&format!("out/films/deep/.clock.{hex}.tmp")),
+            at("out/films/deep/.Film [DV8].mkv.claim"),
+            at(&format!("out/films/deep/.Film [DV8].mkv.claim.{hex}")),
+            at(&format!("lib/.dovi-fleet-trash/a/.clock.{hex}.tmp")),
+            at(&format!("lib/.dovi-fleet-trash/a/.dovi-fleet-probe.{hex}.b.tmp")),
+            at("scratch/.dovi-fleet-doctor.17.speed"),
+            at(&format!("state/workers/.clock.{hex}.tmp")),
+        ];
+        // In this mode nothing of ours is made among the films.
+        let kept = [at(&format!("lib/.clock.{hex}.tmp")), at("out/films/deep/Film [DV8].mkv")];
+        let date = |paths: &[PathBuf], age| {
+            let then = SystemTime::now() - Duration::from_secs(age);
+            paths.iter().for_each(|p| File::create(p).unwrap().set_modified(then).unwrap());
+        };
+        date(&kept, 90_000);
+        date(&dead, 80_000);
+        assert_eq!(place.janitor.run(&CancellationToken::new()), Tidied::default());
+        date(&dead, 90_000);
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        assert_eq!(place.janitor.run(&stopped).temporary, 1, "a walk ends when the worker does");
+        date(&dead, 90_000);
+        let tidied = place.janitor.run(&CancellationToken::new());
+        assert_eq!(tidied, Tidied { temporary: dead.len() as u64, ..Tidied::default() });
+        assert!(dead.iter().all(|p| !p.exists()) && kept.iter().all(|p| p.exists()));
+    }
+
+    #[test]
+    fn in_replace_mode_they_are_sought_among_the_films_and_in_a_trash_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let flags = [
+            ("share.state_dir", at("state")),
+            ("output.mode", "replace".into()),
+            ("output.trash_dir", at("trash")),
+            ("scratch.dir", at("lib/scratch")),
+            ("library.roots.films", at("lib")),
+        ];
+        let config = load(None, &flags.map(|(k, v)| (k.to_owned(), v)).into()).unwrap().config;
+        let janitor = Janitor::new(&config);
+        janitor.share.init().unwrap();
+        let hex = "0123456789abcdef";
+        let dead = [
+            dir.path().join(format!("lib/a/.dovi-fleet-probe.{hex}.a.tmp")),
+            dir.path().join(format!("trash/films/a/.dovi-fleet-probe.{hex}.b.tmp")),
+        ];
+        for path in &dead {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "second").unwrap();
+            let then = SystemTime::now() - Duration::from_secs(90_000);
+            File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+        }
+        assert_eq!(janitor.folders(), [dir.path().join("lib"), dir.path().join("trash/films")]);
+        assert_eq!(janitor.run(&CancellationToken::new()).temporary, 2);
+        assert!(dead.iter().all(|p| !p.exists()));
     }
 
     #[test]

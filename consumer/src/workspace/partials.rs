@@ -1,9 +1,11 @@
-//! Finding unfinished results that somebody left behind.
+//! Finding what somebody left behind among results: unfinished ones, and files of an instant.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use common::share::looks_left_over;
 
 /// Hexadecimal digits of an attempt's token.
 const TOKEN: usize = 32;
@@ -28,10 +30,18 @@ pub fn token_of_partial(name: &OsStr) -> Option<&str> {
     if named && hex { str::from_utf8(token).ok() } else { None }
 }
 
-/// Looks for them below a folder. Follows no links, passes over folders that it cannot read, and ends when `go_on` says
-/// no.
-pub fn find_partials(below: &Path, go_on: &mut dyn FnMut() -> bool) -> Vec<FoundPartial> {
-    let mut found = Vec::new();
+/// What lies below a folder and may be ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Unfinished results.
+    pub partials: Vec<FoundPartial>,
+    /// Files of an instant, by name: see [`common::share::remove_leftover`].
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// Looks for both below a folder. Follows no links, passes over folders that it cannot read, and ends when `go_on` says no.
+pub fn find_ours(below: &Path, go_on: &mut dyn FnMut() -> bool) -> Found {
+    let mut found = Found::default();
     let mut folders = vec![(below.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         if !go_on() {
@@ -43,10 +53,13 @@ pub fn find_partials(below: &Path, go_on: &mut dyn FnMut() -> bool) -> Vec<Found
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() && depth < DEEPEST {
                 folders.push((entry.path(), depth + 1));
-            } else if kind.is_file()
-                && let Some(token) = token_of_partial(&entry.file_name())
-            {
-                found.push(FoundPartial { path: entry.path(), token: token.to_owned() });
+            } else if kind.is_file() {
+                let name = entry.file_name();
+                if let Some(token) = token_of_partial(&name) {
+                    found.partials.push(FoundPartial { path: entry.path(), token: token.to_owned() });
+                } else if looks_left_over(&name) {
+                    found.leftovers.push(entry.path());
+                }
             }
         }
     }
@@ -93,15 +106,18 @@ mod tests {
         fs::create_dir_all(&other).unwrap();
         let name = format!(".x.mkv.{HEX}.partial");
         let wanted = tree.join("a/b").join(&name);
-        for path in [&wanted, &other.join(&name)] {
+        let claim = tree.join("a/.x.mkv.claim");
+        for path in [&wanted, &other.join(&name), &claim] {
             fs::write(path, "x").unwrap();
         }
+        symlink(&claim, tree.join(".y.mkv.claim")).unwrap();
         symlink(&other, tree.join("elsewhere")).unwrap();
         symlink("..", tree.join("a/loop")).unwrap();
         symlink(&wanted, tree.join(format!(".y.mkv.{HEX}.partial"))).unwrap();
         fs::create_dir(tree.join(format!(".z.mkv.{HEX}.partial"))).unwrap();
-        let found = find_partials(&tree, &mut || true);
-        assert_eq!(found, [FoundPartial { path: wanted, token: HEX.into() }]);
-        assert!(find_partials(&tree, &mut || false).is_empty());
+        let found = find_ours(&tree, &mut || true);
+        let partials = vec![FoundPartial { path: wanted, token: HEX.into() }];
+        assert_eq!(found, Found { partials, leftovers: vec![claim] });
+        assert_eq!(find_ours(&tree, &mut || false), Found::default());
     }
 }

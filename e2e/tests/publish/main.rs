@@ -254,3 +254,32 @@ fn a_result_looks_as_the_settings_say() {
     let mtime_ns = consumer::pipeline::Source::of(&other.target).unwrap().mtime_ns;
     assert_eq!(other.certificate.result.mtime_ns, mtime_ns, "the certificate says what the file says");
 }
+
+#[test]
+fn a_result_in_the_place_of_its_original_has_its_acl_and_attributes() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+
+    let case = Case::new(Some(ReplaceMethod::Exchange));
+    // Owner 6, user 12345 5, group 4, mask 5, others 0; as acl(5) and the kernel have it.
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, u32::MAX), (2, 5, 12_345), (4, 4, u32::MAX), (0x10, 5, u32::MAX), (0x20, 0, u32::MAX)];
+    let mut acl = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        acl.extend([&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat());
+    }
+    let wanted = [("system.posix_acl_access", acl.as_slice()), ("user.xdg.tags", b"seen, kept".as_slice())];
+    for (name, value) in wanted.into_iter().chain([("user.shatag.sha256", b"0123".as_slice())]) {
+        setxattr(&case.source, name, value, XattrFlags::empty()).unwrap();
+    }
+    let books = Arc::new(Books::default());
+    let finished = case.run(case.task(1), &books).unwrap();
+    case.published(&finished, &books, "with an ACL");
+    let has = |name: &str| {
+        let mut value = vec![0; 4096];
+        getxattr(&finished.target, name, value.as_mut_slice()).ok().map(|n| value[..n].to_vec())
+    };
+    for (name, value) in wanted {
+        assert_eq!(has(name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(has("user.shatag.sha256"), None, "the content is another one");
+}

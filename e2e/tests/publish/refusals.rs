@@ -1,7 +1,7 @@
 //! Films whose place is not taken, and strangers who come in between.
 
 use common::config::Hardlinks;
-use common::job::FailureCode;
+use common::job::{FailureClass, FailureCode};
 
 use super::*;
 
@@ -61,6 +61,41 @@ fn a_trash_on_another_disk_is_refused_before_any_work() {
     assert_eq!((error.code, error.stage.name()), (FailureCode::OutputTrash, "preflight"), "{error}");
     assert!(error.advice().contains("output.trash_dir"));
     case.untouched("a trash elsewhere");
+}
+
+#[test]
+fn a_result_whose_name_is_too_long_is_refused_before_any_work() {
+    let mut case = Case::new(None);
+    // 250 bytes are a name; with " [DV8]" it is one too many for ext4, xfs, btrfs, tmpfs.
+    let long = format!("{}.mkv", "ä".repeat(123));
+    assert_eq!(long.len(), 250);
+    let source = case.source.with_file_name(&long);
+    fs::rename(&case.source, &source).unwrap();
+    case.source = source;
+    let target = case.bench.path("out").join(long.replace(".mkv", " [DV8].mkv"));
+    let task = FilmTask { source: case.source.clone(), target, ..case.task(1) };
+    let error = case.run(task, &Arc::default()).unwrap_err();
+    assert_eq!((error.code.as_str(), error.stage.name()), ("output.name", "preflight"), "{error}");
+    assert_eq!(error.code.class(), FailureClass::Permanent, "no worker is ill, and no second try helps");
+    assert!(error.advice().contains("output.suffix"), "{}", error.advice());
+    assert!(error.message.contains("256 bytes"), "{error}");
+    assert_eq!(case.files(), [format!("lib/a/{long}")]);
+
+    // In its own place, and with a name that fits, every name that is made on the way fits too.
+    for (n, method) in [(2, None), (3, Some(ReplaceMethod::Move))] {
+        case.method = method;
+        let made = case.bench.path("out").join(&long);
+        let target = if method.is_some() { case.source.clone() } else { made.clone() };
+        let film = LibraryPath::new("films", &Path::new("a").join(&long)).unwrap();
+        let task = case.task(n);
+        let trash = Some(Trash::new(case.bench.path(TRASH), film));
+        let publishing = Publishing { trash, ..task.publishing.clone() };
+        let task = FilmTask { source: case.source.clone(), target: target.clone(), publishing, ..task };
+        let finished = case.run(task, &Arc::default()).unwrap();
+        assert!(finished.certificate.holds());
+        assert!(target.exists());
+        let _ = fs::remove_file(made);
+    }
 }
 
 /// At every moment from the proof to the exchange somebody may put another file there, of whatever length and date.

@@ -99,9 +99,9 @@ fn existing(target: &Path) -> PathBuf {
     above.unwrap_or(Path::new("/")).to_owned()
 }
 
-/// A folder that takes no file is found now and not after a day of encoding.
+/// A folder that takes no file, or none of this name, is found now and not after a day of encoding.
 fn writable(target: &Path, token: &str) -> Result<(), StageError> {
-    let probe = partial_name(&existing(target).join("probe"), token);
+    let probe = partial_name(&existing(target).join(target.file_name().unwrap_or_default()), token);
     let failed = |e| StageError::file(Stage::Preflight, FileError::new("write to the folder of", target, e));
     File::options().write(true).create_new(true).open(&probe).map_err(failed)?;
     fs::remove_file(&probe).map_err(failed)

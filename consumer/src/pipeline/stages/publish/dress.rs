@@ -1,4 +1,4 @@
-//! Date, mode and owner of a result.
+//! Date, mode and owner of a result; in replace mode also its ACL and attributes.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use common::config::{FileDate, FileMode, FileOwner};
-use common::share::FileError;
+use common::share::{FileError, copy_acl, copy_user_attributes};
 
 use crate::pipeline::{FilmTask, Source, Stage, StageError};
 
@@ -25,6 +25,16 @@ pub(super) fn dress(partial: &Path, task: &FilmTask, facts: Source) -> Result<Ve
     };
     if let Some((user, group)) = owner {
         notices.extend(give(partial, user, group, wanted.owner != FileOwner::Source));
+    }
+    if task.publishing.replace {
+        copy_user_attributes(&task.source, partial);
+        // Whoever asks for octal digits wants these to decide.
+        if wanted.mode == FileMode::Source
+            && let Err(e) = copy_acl(&task.source, partial)
+        {
+            let text = format!("the result has not the ACL of the original: {e}");
+            notices.push(said("output.file_mode", text, false));
+        }
     }
     let bits = match wanted.mode {
         FileMode::Source => like.mode() & 0o777 | 0o400,

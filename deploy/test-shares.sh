@@ -92,13 +92,11 @@ inside() {
 }
 until_mounted() { local n; for n in {1..20}; do mount "$@" && return; sleep 1; done; }
 one() { # name, test
-  local out seconds=$SECONDS
-  if out=$(timeout 600 /payload/filesystems --ignored --nocapture "$2" 2>&1); then
-    printf 'case %s: ok (%s s)\n' "$1" $((SECONDS - seconds))
-  else
-    printf 'case %s: FAILED (%s s)\n' "$1" $((SECONDS - seconds))
-  fi
-  grep -v -e '^$' -e '^running' -e '^test ' -e RUST_BACKTRACE <<<"$out" | sed 's/^/  /'
+  local seconds=$SECONDS words=ok
+  printf 'case %s:\n' "$1"
+  timeout 400 /payload/filesystems --ignored --nocapture "$2" 2>&1 |
+    grep --line-buffered -v -e '^$' -e '^running' -e '^test ' -e RUST_BACKTRACE | sed -u 's/^/  /' || words=FAILED
+  printf 'case %s: %s (%s s)\n' "$1" "$words" $((SECONDS - seconds))
 }
 
 if [[ ${1-} == --call ]]; then "$2"; exit; fi
@@ -143,7 +141,7 @@ if [[ ! -e $folder/image ]]; then
 #!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -o remount,rw /
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev 2>/dev/null
+mount -t proc proc /proc; mount -t sysfs sys /sys 2>/dev/null; mount -t devtmpfs dev /dev 2>/dev/null
 mount -t tmpfs run /run; mount -t tmpfs tmp /tmp; mkdir /payload; mount -t tmpfs payload /payload
 tar xf /dev/vdb -C /payload
 bash /payload/test-shares.sh --inside $(</payload/arguments)

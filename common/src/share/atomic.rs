@@ -3,10 +3,14 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::FileError;
+
+/// How long a file that was just renamed may be impossible to open on SMB; the client closes its old handle within a second.
+const RENAMED: Duration = Duration::from_secs(3);
 
 /// No space, quota used up, or the file system's largest file reached.
 pub fn is_no_space(error: &io::Error) -> bool {
@@ -69,7 +73,7 @@ pub fn rename_durable(from: &Path, to: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError::NoSpace`] if a network file system finds out only now that the disk is full.
 pub fn sync_file(path: &Path) -> Result<(), FileError> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(|e| FileError::new("sync", path, e))
+    open(path).and_then(|f| f.sync_all()).map_err(|e| FileError::new("sync", path, e))
 }
 
 /// Makes the names in a folder last. File systems that cannot do that (some SMB servers) are left alone.
@@ -87,10 +91,24 @@ pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Opens a file to read it. Linux's SMB client with the server's inode numbers answers EINVAL for a moment after a rename, while
+/// it still holds the server's lease under the old name (measured: Linux 6.1, Samba 4.17).
+fn open(path: &Path) -> io::Result<File> {
+    let until = Instant::now() + RENAMED;
+    loop {
+        match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Reads a small file; `Ok(Err(size))` if it is larger than `limit`.
 pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Result<Vec<u8>, u64>, FileError> {
     let read = || {
-        let file = File::open(path)?;
+        let file = open(path)?;
         let mut bytes = Vec::new();
         (&file).take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {

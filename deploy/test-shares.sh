@@ -172,7 +172,7 @@ qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m 2G -display none -no-re
   -drive "file=$folder/image,format=raw,if=virtio,snapshot=on,cache=unsafe" -drive "file=$work/payload.tar,format=raw,if=virtio" \
   -serial "file:$work/console" </dev/null &
 machine=$!
-tail --pid="$machine" -n +1 -F "$work/console" 2>/dev/null | tr -d '\r'
+tail --pid="$machine" -n +1 -F "$work/console" 2>/dev/null | stdbuf -o0 tr -d '\r'
 wait "$machine" || true
 machine=''
 grep -q 'end of tests' "$work/console" || { echo 'test-shares: the machine did not come to the end' >&2; exit 1; }

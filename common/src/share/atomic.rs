@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -11,6 +12,9 @@ use super::FileError;
 
 /// Longest file name on every file system in use (ext4, xfs, btrfs, SMB, NFS), in bytes.
 const NAME_MAX: usize = 255;
+
+/// How long a file that was just renamed may be impossible to open on SMB: Linux's client closes its old handle about a second later.
+const RENAMED: Duration = Duration::from_secs(3);
 
 /// No space, quota used up, or the file system's largest file reached.
 pub fn is_no_space(error: &io::Error) -> bool {
@@ -73,7 +77,7 @@ pub fn rename_durable(from: &Path, to: &Path) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError::NoSpace`] if a network file system finds out only now that the disk is full.
 pub fn sync_file(path: &Path) -> Result<(), FileError> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(|e| FileError::new("sync", path, e))
+    open(path).and_then(|f| f.sync_all()).map_err(|e| FileError::new("sync", path, e))
 }
 
 /// Makes the names in a folder last. File systems that cannot do that (some SMB servers) are left alone.
@@ -91,10 +95,25 @@ pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Opens a file to read it. Linux's SMB client with the server's inode numbers answers EINVAL for a moment after a rename, while
+/// it still holds the server's lease under the old name (EINVAL seen with Linux 6.1 and Samba 4.17; that trying again helps is
+/// concluded from three clean runs).
+fn open(path: &Path) -> io::Result<File> {
+    let until = Instant::now() + RENAMED;
+    loop {
+        match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Reads a small file; `Ok(Err(size))` if it is larger than `limit`.
 pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Result<Vec<u8>, u64>, FileError> {
     let read = || {
-        let file = File::open(path)?;
+        let file = open(path)?;
         let mut bytes = Vec::new();
         (&file).take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {

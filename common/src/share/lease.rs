@@ -278,7 +278,14 @@ impl Lease {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return self.share.check(),
             Err(e) => return self.share.explained(Err(FileError::new("release", &path, e))),
         }
-        let content = self.share.read_bytes(&aside, 1 << 20)?.unwrap_or_default();
+        let content = match self.share.read_bytes(&aside, 1 << 20) {
+            Ok(content) => content.unwrap_or_default(),
+            // Under its own name it goes stale; under the hidden one it would only be left behind.
+            Err(e) => {
+                put_back(&aside, &path);
+                return Err(e);
+            }
+        };
         let ours = serde_json::from_slice::<LeaseInfo>(&content).is_ok_and(|info| info.token == self.token);
         if !ours {
             put_back(&aside, &path);

@@ -191,7 +191,14 @@ impl LeaseObserver {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return share.check().map(|()| None),
             Err(e) => return share.explained(Err(FileError::new("take over", &path, e))),
         }
-        let moved = share.read_bytes(&aside, 1 << 20)?.unwrap_or_default();
+        let moved = match share.read_bytes(&aside, 1 << 20) {
+            Ok(moved) => moved.unwrap_or_default(),
+            // Nobody can say whose it is: back with it, or it would lie under the hidden name, and its holder lose it.
+            Err(e) => {
+                put_back(&aside, &path);
+                return Err(e);
+            }
+        };
         if !Sight::of(&moved).0.is_same_holder(sight) {
             put_back(&aside, &path);
             return Ok(None);
@@ -323,6 +330,23 @@ mod tests {
         assert!(Lease::create(&share, job, "00", &gone, hour).unwrap().is_some());
         assert!(matches!(me.acquire(job, hour).unwrap(), Acquire::Done));
         assert_eq!(left(), 0);
+    }
+
+    #[test]
+    fn a_lease_that_cannot_be_read_once_it_was_moved_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let share = ShareState::new(dir.path());
+        share.init().unwrap();
+        let job: JobId = format!("{:032x}", 1).parse().unwrap();
+        let me = LeaseObserver::new(share.clone(), Owner::here("me"));
+        let sight = Sight::of(b"").0;
+        let path = share.lease_file(job);
+        // Larger than is read: a failure that every file system has.
+        fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+        assert!(matches!(me.replace(job, &sight, "00", BLINK), Err(ShareError::TooLarge { .. })));
+        let left: Vec<_> =
+            fs::read_dir(dir.path().join("leases")).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(left, [path]);
     }
 
     #[test]

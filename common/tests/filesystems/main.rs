@@ -7,11 +7,13 @@
 //! cargo test -p common --test filesystems -- --ignored --nocapture
 //! DOVI_FILESYSTEM_DIR=/mnt/nas/test cargo test -p common --test filesystems -- --ignored --nocapture any_folder
 //! DOVI_FILESYSTEM_DIR=/mnt/nas/test:/mnt/nas2/test …   # the same folder mounted twice, as two machines see it
+//! deploy/test-shares.sh                                # NFS and SMB, and servers that stop, in a virtual machine
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests")]
 
 mod mounts;
+mod outage;
 mod protocol;
 
 use std::path::Path;
@@ -162,4 +164,14 @@ fn any_folder() {
     let other = views.last().unwrap().join(dir.path().file_name().unwrap());
     let (seen, gaps) = holds(dir.path(), &other);
     tell(&dir.path().display().to_string(), seen, gaps);
+}
+
+#[test]
+#[ignore = "needs a folder and commands: DOVI_FILESYSTEM_DIR, DOVI_FILESYSTEM_STOP, DOVI_FILESYSTEM_START"]
+fn a_server_that_stops() {
+    let given = |name| std::env::var(format!("DOVI_FILESYSTEM_{name}")).ok();
+    let (Some(dirs), Some(stop), Some(start)) = (given("DIR"), given("STOP"), given("START")) else { return };
+    let views: Vec<_> = std::env::split_paths(&dirs).collect();
+    let dir = tempfile::tempdir_in(&views[0]).unwrap();
+    outage::a_share_comes_back(dir.path(), &stop, &start);
 }

@@ -125,8 +125,8 @@ fn leases(dir: &Path, other: &Path) {
                 match me.acquire(job(2), stale).unwrap() {
                     Acquire::Mine(lease) => {
                         won.store(true, Ordering::SeqCst);
-                        // It lives, as long as anybody looks.
-                        while ended.load(Ordering::SeqCst) + 1 < WORKERS {
+                        // It lives, as long as anybody looks; one that failed never says that it ended.
+                        while ended.load(Ordering::SeqCst) + 1 < WORKERS && Instant::now() < until {
                             lease.check().unwrap();
                         }
                         return Some(lease);
@@ -149,7 +149,13 @@ fn leases(dir: &Path, other: &Path) {
     assert!(matches!(frozen.check(), Err(LeaseError::Lost(_))));
     taken[0].check().unwrap();
     taken[0].release().unwrap();
-    assert!(listed(&share.dir().join("leases")).is_empty(), "{:?}", listed(&share.dir().join("leases")));
+    // Removed by the other mount perhaps: this one may show it for as long as it caches names.
+    let begun = Instant::now();
+    let names = || listed(&share.dir().join("leases"));
+    while !names().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "left behind: {:?}", names());
+        std::thread::sleep(Duration::from_millis(200));
+    }
 
     // The server's clock is not far from ours on the machine that both are on.
     let off = share.now().unwrap().duration_since(SystemTime::now()).unwrap_or_else(|e| e.duration());

@@ -251,10 +251,11 @@ Examples:
     Setup(SetupArgs),
     /// Check broker, share, library and output, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing. Exit code 0 if films can be queued, also with warnings; 3 if a check has failed.
+Changes nothing. Exit code 0 if films can be queued, also with warnings; 3 if a
+check has failed.
 
-Each check says ok, skipped (and why), warning or failed, what was measured, and what to do. One that needs another is
-skipped where that one has failed.
+Each check says ok, skipped (and why), warning or failed, what was measured, and
+what to do. One that needs another is skipped where that one has failed.
 
 Examples:
   dovi-producer doctor

@@ -119,7 +119,8 @@ Examples:
   dovi-consumer doctor --fast                 a health check for scripts
   dovi-consumer doctor --only share,broker    only these
   dovi-consumer doctor --json | jq 'select(.level == \"failed\")'
-  dovi-consumer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
+  dovi-consumer doctor --management http://dovi-monitor@nas:15672
+      (with --management-password-file FILE, or DOVI_MANAGEMENT_PASSWORD)")]
     Doctor(DoctorArgs),
     /// Say how the worker of this name on this machine is, for health checks
     #[command(after_help = "\

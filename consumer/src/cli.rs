@@ -19,7 +19,8 @@ Examples:
   dovi-consumer doctor                      can this machine do the work?
   dovi-consumer run                         take films from the queue
   dovi-consumer convert film.mkv            one film, here and now, no queue
-  dovi-consumer verify film.mkv result.mkv  is the result what it should be?";
+  dovi-consumer verify film.mkv result.mkv  is the result what it should be?
+  dovi-consumer notify test                 is everybody told?";
 
 /// Turns Dolby Vision Profile 7 films into proven Profile 8.1 films.
 #[derive(Debug, Parser)]
@@ -107,22 +108,29 @@ Examples:
     Verify(VerifyArgs),
     /// Check programs, encoder, disks, share and broker, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing that stays. Exit code 0 if a worker could start, also with warnings; 3 if a check has failed.
+Changes nothing that stays. Exit code 0 if a worker could start, also with
+warnings; 3 if a check has failed.
 
-Each check says ok, skipped (and why), warning or failed, what was measured, and what to do. One that needs another is
-skipped where that one has failed.
+Each check says ok, skipped (and why), warning or failed, what was measured, and
+what to do. One that needs another is skipped where that one has failed.
 
 Examples:
   dovi-consumer doctor
   dovi-consumer doctor --fast                 a health check for scripts
   dovi-consumer doctor --only share,broker    only these
   dovi-consumer doctor --json | jq 'select(.level == \"failed\")'
-  dovi-consumer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
+  dovi-consumer doctor --management http://dovi-monitor@nas:15672
+      (with --management-password-file FILE, or DOVI_MANAGEMENT_PASSWORD)")]
     Doctor(DoctorArgs),
     /// Say how the worker of this name on this machine is, for health checks
     #[command(after_help = "\
-Reads the worker's own file on the share. Exit code 0 if it works or waits for films, 1 if it does not run, is silent
-or takes no films (the sentence says why), 3 if the share is not there.")]
+Reads the worker's own file on the share. Exit code 0 if it works, waits for
+films, is paused or about to end; 1 if it does not run, is silent or ill (the
+sentence says why); 3 if the share is not there.
+
+Examples:
+  dovi-consumer health
+  dovi-consumer health --set worker.name=vm2")]
     Health,
     /// Look at the configuration
     #[command(
@@ -133,7 +141,13 @@ Examples:
     )]
     Config(ConfigCommand),
     /// Who is told of films that are done or failed: try it, and see what could not be told
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  dovi-consumer notify test           does everybody hear it?
+  dovi-consumer notify list           what could not be told, and why"
+    )]
     Notify(NotifyCommand),
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -304,8 +318,8 @@ pub struct DoctorArgs {
 pub enum NotifyCommand {
     /// Tell everybody below [notify.targets], or only those named, that this is a test
     #[command(after_help = "\
-People get a message. Media servers are asked whether they are there and take the token; nothing is scanned.
-Exit code 0 if all took it, 1 if not.
+People get a message. Media servers are asked whether they are there and take
+the token; nothing is scanned. Exit code 0 if all took it, 1 if not.
 
 Examples:
   dovi-consumer notify test           everybody
@@ -319,6 +333,13 @@ Examples:
         json: bool,
     },
     /// What still waits to be told, and what was given up, with the reason
+    #[command(after_help = "\
+Reads outbox/ below share.state_dir: what waits there of all workers, and what
+was given up in the last 30 days.
+
+Examples:
+  dovi-consumer notify list
+  dovi-consumer notify list --json | jq 'select(.state == \"given up\")'")]
     List {
         /// One JSON object per line
         #[arg(long)]

@@ -82,17 +82,18 @@ Examples:
     /// Scan whenever something changed in the library, until told to stop
     #[command(after_help = "\
 The same rules as `scan`, by itself. On local disks the kernel tells of changes
-(inotify); after watch.quiet_s without any, the library is scanned. Network mounts
-tell nothing of what other machines change, so everything is scanned every
-watch.interval_s as well. A film that is still being copied is looked at again
-when it may be complete.
+(inotify); after watch.quiet_s without any, the library is scanned. Network
+mounts tell nothing of what other machines change, so everything is scanned
+every watch.interval_s as well. A film that is still being copied is looked at
+again when it may be complete.
 
-If the broker, the share or a library folder is not there, it says so once, waits,
-and goes on when it is back. The log has one line for each scan with something
-new. Ctrl-C or SIGTERM ends it, with exit code 0.
+If the broker, the share or a library folder is not there, it says so once,
+waits, and goes on when it is back. The log has one line for each scan with
+something new. Ctrl-C or SIGTERM ends it, with exit code 0.
 
---health asks the `watch` that runs on this machine by watch.health_file: exit code
-0 if it watches or scans, 1 with the reason if it waits, hangs or does not run.
+--health asks the `watch` that runs on this machine by watch.health_file: exit
+code 0 if it watches or scans, 1 with the reason if it waits, hangs or does not
+run.
 
 Examples:
   dovi-producer watch
@@ -251,17 +252,19 @@ Examples:
     Setup(SetupArgs),
     /// Check broker, share, library and output, with a hint for whatever is wrong
     #[command(after_help = "\
-Changes nothing. Exit code 0 if films can be queued, also with warnings; 3 if a check has failed.
+Changes nothing. Exit code 0 if films can be queued, also with warnings; 3 if a
+check has failed.
 
-Each check says ok, skipped (and why), warning or failed, what was measured, and what to do. One that needs another is
-skipped where that one has failed.
+Each check says ok, skipped (and why), warning or failed, what was measured, and
+what to do. One that needs another is skipped where that one has failed.
 
 Examples:
   dovi-producer doctor
   dovi-producer doctor --fast                 a health check for scripts
   dovi-producer doctor --only share,broker    only these
   dovi-producer doctor --json | jq 'select(.level == \"failed\")'
-  dovi-producer doctor --management http://dovi-monitor@nas:15672 --management-password-file FILE")]
+  dovi-producer doctor --management http://dovi-monitor@nas:15672
+      (with --management-password-file FILE, or DOVI_MANAGEMENT_PASSWORD)")]
     Doctor(DoctorArgs),
     /// Look at the configuration
     #[command(

@@ -31,8 +31,13 @@ fn judge(workers: &[SeenWorker], own: &Owner) -> Result<String, String> {
         return Err(format!("the worker was not heard of for {}", common::text::duration(worker.quiet)));
     }
     let state = worker.info.state;
-    let why = worker.info.why.as_deref().map(|w| format!(": {}", common::text::safe(w))).unwrap_or_default();
-    let text = format!("{}{why}", state.name());
+    let why = worker.info.why.as_deref().map(common::text::safe).unwrap_or_default();
+    let text = match why {
+        why if why.is_empty() => state.name().to_owned(),
+        // "paused by anna@nas" is enough.
+        why if why.starts_with(state.name()) => why,
+        why => format!("{}: {why}", state.name()),
+    };
     match state {
         WorkerState::Ill | WorkerState::Stopped => Err(text),
         _ => Ok(text),
@@ -63,5 +68,27 @@ mod tests {
         assert!(judge(&[worker(here, "busy", 600)], &own).unwrap_err().contains("not heard of for 10 min"));
         let later = [worker(here, "ill", 600), worker(here, "busy", 3), worker("elsewhere", "ill", 0)];
         assert!(judge(&later, &own).unwrap().starts_with("busy"));
+    }
+
+    /// Docker and systemd are not to end a worker that does as it was told.
+    #[test]
+    fn who_is_paused_or_about_to_end_is_well() {
+        let own = Owner::here("w");
+        let says = |state: &str, why: Option<&str>| {
+            let info = serde_json::from_value(serde_json::json!({
+                "v": 1, "name": "w", "host": own.host, "pid": 1, "state": state, "why": why,
+                "since": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
+                "updated_at": "2026-01-01T00:00:00Z", "beat_s": 20.0,
+            }));
+            judge(&[SeenWorker { info: info.unwrap(), quiet: Duration::ZERO }], &own)
+        };
+        assert_eq!(says("paused", Some("paused by anna@nas")).unwrap(), "paused by anna@nas");
+        assert_eq!(
+            says("paused", Some("standing still, told so")).unwrap(),
+            "paused: standing still, told so"
+        );
+        assert_eq!(says("draining", None).unwrap(), "draining");
+        assert_eq!(says("starting", None).unwrap(), "starting");
+        assert!(says("stopped", None).is_err());
     }
 }

@@ -37,6 +37,8 @@ pub enum Came {
     Busy,
     /// Given up.
     Failed,
+    /// Given up since a person wanted that.
+    Cancelled,
     /// Tried again later, counted.
     Retried,
     /// Given back, not counted.
@@ -44,8 +46,8 @@ pub enum Came {
 }
 
 impl Came {
-    const ALL: [Self; 6] =
-        [Self::Done, Self::Known, Self::Busy, Self::Failed, Self::Retried, Self::GivenBack];
+    const ALL: [Self; 7] =
+        [Self::Done, Self::Known, Self::Busy, Self::Failed, Self::Cancelled, Self::Retried, Self::GivenBack];
 
     const fn name(self) -> &'static str {
         match self {
@@ -53,6 +55,7 @@ impl Came {
             Self::Known => "known",
             Self::Busy => "busy",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Retried => "retried",
             Self::GivenBack => "given_back",
         }
@@ -308,11 +311,20 @@ impl Metrics {
     /// None in practice.
     pub fn text(&self, events: &Events) -> Result<Vec<u8>> {
         let films = self.running.all();
+        // What stands still has no speed, whatever it had before.
+        let still = self.state.with_label_values(&[WorkerState::Paused.name()]).get() == 1;
         for stage in STAGES {
             let here = films.iter().filter(|(_, now)| now.stage.name() == stage);
             self.fps
                 .with_label_values(&[stage])
-                .set(here.clone().filter_map(|(_, now)| now.fps).map(f64::from).sum());
+                // A sum of nothing is -0.
+                .set(
+                    0.0 + here
+                        .clone()
+                        .filter_map(|(_, now)| now.fps.filter(|_| !still))
+                        .map(f64::from)
+                        .sum::<f64>(),
+                );
             self.running_films.with_label_values(&[stage]).set(here.count() as i64);
         }
         self.progress.reset();

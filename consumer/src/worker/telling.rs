@@ -46,6 +46,9 @@ impl Worker {
             }
             Outcome::Failed(r) => {
                 let (next, words, came) = match handled.action {
+                    Action::Bury if r.code == FailureCode::Cancelled => {
+                        ("given-up", "given up", Came::Cancelled)
+                    }
                     Action::Bury => ("given-up", "given up", Came::Failed),
                     Action::Retry(_) => ("retry", "tried again later", Came::Retried),
                     Action::GiveBack(_) | Action::Ack => ("back", "given back", Came::GivenBack),

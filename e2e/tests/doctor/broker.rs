@@ -127,7 +127,7 @@ pub const CASES: &[Case] = &[
         programs: PRODUCER,
         check: "workers",
         level: "ok",
-        says: "1 connected",
+        says: "1 worker connected",
         arrange: somebody_takes_films,
     },
     Case {
@@ -136,6 +136,13 @@ pub const CASES: &[Case] = &[
         level: "warning",
         says: "systemctl start",
         arrange: prepared,
+    },
+    Case {
+        programs: PRODUCER,
+        check: "workers",
+        level: "warning",
+        says: "dovi-producer resume",
+        arrange: everybody_is_paused,
     },
 ];
 
@@ -288,6 +295,21 @@ fn says_timeout(bench: &mut Bench, milliseconds: &str) -> bool {
     });
     bench.argument(&["--management", &format!("http://dovi-monitor@127.0.0.1:{port}")]);
     bench.env("DOVI_MANAGEMENT_PASSWORD", "look");
+    true
+}
+
+/// Who stands still has no consumer, and is there all the same.
+fn everybody_is_paused(bench: &mut Bench) -> bool {
+    with_queues(bench);
+    let now = jiff::Timestamp::now();
+    let info = serde_json::json!({
+        "v": 1, "name": "vm1", "host": "vm1", "pid": 7, "slots": 1, "state": "paused", "since": now, "started_at": now,
+        "updated_at": now, "beat_s": 20.0, "why": "paused by anna@nas",
+        "pause": {"cause": "order", "frozen": false, "until": null, "by": "anna@nas"},
+    });
+    let dir = bench.path("state/workers");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("vm1.json"), info.to_string()).unwrap();
     true
 }
 

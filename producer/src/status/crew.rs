@@ -90,6 +90,23 @@ impl Worker {
     fn stands_still(&self) -> bool {
         self.info.pause.as_ref().is_some_and(|p| p.frozen)
     }
+
+    fn stands_on(&self) -> bool {
+        !self.silent && self.info.pause.as_ref().is_some_and(|p| p.frozen && p.until.is_none())
+    }
+}
+
+/// Marks the films with which a living worker stands still.
+pub(super) fn mark_frozen(workers: &[Worker], running: &mut [Running]) {
+    for film in running {
+        film.frozen = workers.iter().any(|w| !w.silent && w.stands_still() && w.has(film));
+    }
+}
+
+/// Films with which a worker stands still until a person says otherwise: nobody knows when they will be done.
+pub(super) fn held(workers: &[Worker], running: &[Running]) -> u64 {
+    let held = |film: &&Running| film.frozen && workers.iter().any(|w| w.has(film) && w.stands_on());
+    running.iter().filter(held).count() as u64
 }
 
 /// What the forecast counts on: a slot for each film that a worker can have at a time, and how many workers it does not count on.
@@ -103,7 +120,7 @@ pub(super) fn slots(
     for worker in workers {
         let films: Vec<InHand> = running
             .iter()
-            .filter(|(r, _)| !r.silent && worker.has(r))
+            .filter(|(r, _)| !r.silent && worker.has(r) && !worker.stands_on())
             .map(|(r, a)| in_hand(r, a.as_ref(), now))
             .collect();
         let number = usize::from(worker.info.slots.clamp(1, MOST_SLOTS));
@@ -112,6 +129,7 @@ pub(super) fn slots(
         let mut films = films.into_iter();
         for _ in 0..number {
             let mut film = films.next();
+            // Until when that is, is known: see above.
             if let Some(film) = film.as_mut().filter(|_| worker.stands_still()) {
                 film.stands = rests.unwrap_or_default();
             }
@@ -177,5 +195,22 @@ mod tests {
         let stands = |n: usize| slots[n].film.as_ref().unwrap().stands.as_secs();
         assert_eq!([0, 1, 2].map(stands), [0, 6360, 0]);
         assert_eq!(absent, 1);
+    }
+
+    #[test]
+    fn a_film_that_stands_still_without_an_end_is_not_counted_on() {
+        let mut status = paused();
+        let pause = |w: &mut Worker| w.info.pause.as_mut().map(|p| (p.frozen, p.until) = (true, None));
+        status.workers[2].info.state = WorkerState::Paused;
+        pause(&mut status.workers[2]).unwrap();
+        mark_frozen(&status.workers, &mut status.running);
+        let seen: Vec<_> = of(&status).0.into_iter().map(|s| s.worker).collect();
+        assert_eq!((seen, of(&status).1), (vec!["vm1".to_owned(), "vm2".into()], 1));
+        assert_eq!(status.running.iter().map(|r| r.frozen).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(held(&status.workers, &status.running), 1, "vm2 goes on by itself");
+        // A worker that is gone holds nothing: another one takes the film over.
+        status.workers[2].silent = true;
+        mark_frozen(&status.workers, &mut status.running);
+        assert_eq!(held(&status.workers, &status.running), 0);
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn running(n: u64, film: &str, worker: &str, stage: &str, percent: f3
         beat_at: ago(4),
         progress,
     };
-    Running { film: film.into(), recipe: Some("x265 slow".into()), silent: false, lease }
+    Running { film: film.into(), recipe: Some("x265 slow".into()), silent: false, frozen: false, lease }
 }
 
 /// Nothing has happened yet.
@@ -216,6 +216,7 @@ pub(super) fn paused() -> Status {
     person.why = Some("paused by anna@nas".into());
     person.pause = pause(PauseCause::Order, false, None, Some("anna@nas"));
     status.workers = vec![seen(worker("vm1", WorkerState::Busy), 4), seen(hours, 12), seen(person, 8)];
+    super::crew::mark_frozen(&status.workers, &mut status.running);
     status.eta.absent = 1;
     status
 }

@@ -18,6 +18,7 @@ mod watch;
 pub use model::Status;
 pub use read::Reader;
 pub use view::lines;
+pub(crate) use view::number;
 pub use watch::watch;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The figures. docs/MESSAGES.md describes them for scripts; fields are only ever added.
 
+use std::time::Duration;
+
 use common::broker::Depths;
 use common::job::{FailureClass, FailureCode, JobId};
 use common::share::LeaseInfo;
@@ -42,6 +44,18 @@ pub struct Status {
     /// Films that were given up, the latest first; for the view that stays. `failed list --json` has them for scripts.
     #[serde(skip)]
     pub failed: Vec<Failed>,
+}
+
+impl Running {
+    /// Frames per second, while there are any.
+    pub fn fps(&self) -> Option<f32> {
+        self.lease.progress.fps.filter(|_| !self.frozen)
+    }
+
+    /// Until the end of the stage, while it goes on.
+    pub fn left(&self) -> Option<Duration> {
+        self.lease.progress.eta_s.filter(|_| !self.frozen).map(Duration::from_secs)
+    }
 }
 
 impl Status {
@@ -89,6 +103,8 @@ pub struct Running {
     pub recipe: Option<String>,
     /// No beat for longer than the stale time, by this machine's clock: its worker may be dead.
     pub silent: bool,
+    /// Its worker stands still with it: the speed and the time left are those of before.
+    pub frozen: bool,
     /// Who has it, and how far.
     #[serde(flatten)]
     pub lease: LeaseInfo,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::crew::{self, Worker};
 use super::eta::Eta;
 use super::model::{Counts, Failed, Reason, Retrying, Running, Space, Status, Waiting};
-use crate::forecast::{self, Amount, Finished, Paces, recipe_name};
+use crate::forecast::{self, Amount, Finished, Forecast, Paces, recipe_name};
 use crate::ledger::Ledger;
 use crate::render::safe;
 
@@ -67,11 +67,13 @@ impl Reader {
         self.learn(&done)?;
         let messages = self.messages(&[queued.as_slice(), &leased].concat())?;
         let retrying = self.retrying(&queued, &messages, now)?;
-        let running = self.running(&leased, &messages, now)?;
+        let mut running = self.running(&leased, &messages, now)?;
         let (reasons, failed_films) = self.failures(&failed)?;
         let (seen, warnings) = self.share.workers()?;
         warnings.iter().for_each(|w| tracing::debug!("{}", safe(w)));
         let workers: Vec<Worker> = seen.into_iter().map(Into::into).collect();
+
+        crew::mark_frozen(&workers, &mut running);
 
         let mut space = Space::default();
         let mut done_24h = 0;
@@ -190,6 +192,7 @@ impl Reader {
                 film: message.map_or_else(|| UNKNOWN.into(), |m| m.film.to_string()),
                 recipe: message.map(|m| recipe_name(&m.recipe)),
                 silent,
+                frozen: false,
                 lease,
             });
         }
@@ -231,8 +234,12 @@ impl Reader {
         waiting.extend(running.iter().filter(|r| r.silent).filter_map(|r| film(&r.lease.job)));
         let hands: Vec<_> = running.iter().map(|r| (r, of(&r.lease.job))).collect();
         let (slots, absent) = crew::slots(workers, &hands, now);
+        let held = crew::held(workers, running) > 0;
         let finished: Vec<_> = self.finished.values().filter_map(|(_, film)| film.finish()).collect();
-        let forecast = forecast::forecast(&Paces::learn(&finished), &waiting, &slots);
+        let forecast = match forecast::forecast(&Paces::learn(&finished), &waiting, &slots) {
+            Forecast::Empty if held => Forecast::NoWorker,
+            forecast => forecast,
+        };
         Eta::new(forecast, now, slots.len() as u64, absent)
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Status;
 use super::eta::Known;
 use super::model::{Running, Space};
+use super::{Status, crew};
 use crate::render::{Align, Line, Table, Tone, bytes, clip, columns, cut, cut_late, duration, safe};
 
 /// A heading and what is below it.
@@ -83,7 +83,7 @@ fn space(space: Space, done_24h: u64) -> Line {
 }
 
 /// `1 film`, `2 films`
-pub(super) fn number(n: impl Into<u64>, what: &str) -> String {
+pub(crate) fn number(n: impl Into<u64>, what: &str) -> String {
     let n = n.into();
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
@@ -113,7 +113,10 @@ fn ready(status: &Status, room: &Room) -> Vec<Line> {
     };
     let mut lines = vec![line];
     if eta.absent > 0 && eta.known == Known::Range {
-        let text = format!("without {} taking no films now", number(eta.absent, "worker"));
+        let held = crew::held(&status.workers, &status.running);
+        let film =
+            if held > 0 { format!(", and {} standing still", number(held, "film")) } else { String::new() };
+        let text = format!("without {} taking no films now{film}", number(eta.absent, "worker"));
         lines.push(labelled("").and(Tone::Warn, text));
     }
     lines
@@ -269,8 +272,8 @@ pub(super) fn running(status: &Status, room: &Room) -> Option<Section> {
             (Tone::Plain, cut(&safe(&r.lease.worker), 12)),
             (Tone::Plain, stage(r)),
             (Tone::Strong, format!("{:.0}", p.percent)),
-            (Tone::Plain, p.fps.map(|f| format!("{f:.1}")).unwrap_or_default()),
-            (Tone::Plain, p.eta_s.map(|s| duration(Duration::from_secs(s))).unwrap_or_default()),
+            (Tone::Plain, r.fps().map(|f| format!("{f:.1}")).unwrap_or_default()),
+            left(r),
             (Tone::Plain, r.film.clone()),
         ]);
     }
@@ -285,6 +288,14 @@ pub(super) fn stage(film: &Running) -> String {
         "" => "starting".into(),
         stage => cut(&safe(stage), 9),
     }
+}
+
+/// How long until the end of the stage, or that its worker stands still with it.
+pub(super) fn left(film: &Running) -> (Tone, String) {
+    if film.frozen {
+        return (Tone::Warn, "paused".into());
+    }
+    (Tone::Plain, film.left().map(duration).unwrap_or_default())
 }
 
 /// What the mark behind a film means, if there is one.

@@ -1,7 +1,5 @@
 //! The pages as lines.
 
-use std::time::Duration;
-
 use super::app::{App, Page};
 use crate::render::{Align, Line, Table, Tone, bytes, clip, cut, duration, safe};
 use crate::status::Status;
@@ -69,7 +67,11 @@ fn running(status: &Status, room: &Room) -> Option<Section> {
     let mut table = Table::new(&head).shortened(view::film);
     for r in &status.running {
         let p = &r.lease.progress;
-        let tone = if r.silent { Tone::Bad } else { Tone::Good };
+        let tone = match (r.silent, r.frozen) {
+            (true, _) => Tone::Bad,
+            (_, true) => Tone::Warn,
+            _ => Tone::Good,
+        };
         let name = cut(&safe(&r.lease.worker), if wide { 20 } else { 11 });
         let mut row = vec![
             (
@@ -79,8 +81,8 @@ fn running(status: &Status, room: &Room) -> Option<Section> {
             (Tone::Plain, view::stage(r)),
             (tone, gauge(f64::from(p.percent) / 100.0, bar)),
             (Tone::Strong, format!("{:.0}", p.percent)),
-            (Tone::Plain, p.fps.map(|f| format!("{f:.1}")).unwrap_or_default()),
-            (Tone::Plain, p.eta_s.map(|s| duration(Duration::from_secs(s))).unwrap_or_default()),
+            (Tone::Plain, r.fps().map(|f| format!("{f:.1}")).unwrap_or_default()),
+            view::left(r),
         ];
         if wide {
             let recipe = r.recipe.as_deref().map(|r| cut(&safe(r), 24)).unwrap_or_default();
@@ -159,7 +161,8 @@ fn help() -> Vec<Line> {
     const WORDS: &[&str] = &[
         "ready   The middle 80 % of what may be, learned from finished films;",
         "        docs/OPERATIONS.md says how.",
-        "left    Until the stage is done, as the worker measures it.",
+        "left    Until the stage is done, as the worker measures it; paused: the worker",
+        "        stands still with this film until `resume`, or until its hours begin.",
         "!       No sign of life for worker.stale_s: another worker takes the film over.",
         "silent  A worker that was not heard of for three beats: dead, frozen or cut off.",
         "ill     A worker that takes no films until what is wrong with it is gone.",

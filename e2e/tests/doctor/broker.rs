@@ -308,8 +308,8 @@ fn everybody_is_paused(bench: &mut Bench) -> bool {
         "pause": {"cause": "order", "frozen": false, "until": null, "by": "anna@nas"},
     });
     let dir = bench.path("state/workers");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("vm1.json"), info.to_string()).unwrap();
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("vm1.json"), info.to_string()).unwrap();
     true
 }
 

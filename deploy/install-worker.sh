@@ -49,7 +49,7 @@ Worker:
   --user NAME            service user, made if there is none [dovi]
   --name NAME            worker.name [host name]
   --drain now|finish     on `systemctl stop`: give the film back within two minutes, or finish it (hours) [now]
-  --memory SIZE          MemoryMax of the service, for example 12G [none]
+  --memory SIZE          MemoryMax of the service, for example 12G [90%]
 
 What to do:
   --reconfigure          write config.toml anew (a copy of the old one is kept); else it is only written if absent
@@ -525,7 +525,7 @@ doctor() {
   local key value props=()
   while IFS='=' read -r key value; do
     case $key in
-    '' | '#'* | '['* | Exec* | Restart* | Timeout* | KillMode | *ExitStatus | OOMPolicy) ;;
+    '' | '#'* | '['* | Type | NotifyAccess | Watchdog* | Exec* | Restart* | Timeout* | KillMode | *ExitStatus | OOMPolicy) ;;
     ReadWritePaths) props+=(-p "$key=${value//%%/%}") ;;
     *) props+=(-p "$key=$value") ;;
     esac

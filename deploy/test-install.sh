@@ -232,6 +232,7 @@ END
   check 'systemd-analyze verify has nothing to say' quiet inside systemd-analyze verify --man=no /etc/systemd/system/dovi-consumer.service /etc/systemd/system/mnt-nas.mount /etc/systemd/system/mnt-nas.automount
   printf '      | %s\n' "$(score)"
   check 'systemd-analyze security: 2.5 or better' shows ': ([01]\.[0-9]|2\.[0-5]) ' score
+  check 'systemd knows what it is at' until_true 60 shows '=(idle|ill|starting)' inside systemctl show dovi-consumer -p StatusText
   check 'memory limit' shows '=8589934592' inside systemctl show dovi-consumer -p MemoryMax
 
   touch "$root/nas-down"
@@ -260,6 +261,11 @@ END
   check 'then stopping has no limit' shows '=infinity' inside systemctl show dovi-consumer -p TimeoutStopUSec
   inside systemctl kill --kill-who=main --signal=KILL dovi-consumer
   check 'killed: started again by systemd' until_true 60 restarted
+  impatient
+  inside systemctl kill --kill-who=main --signal=STOP dovi-consumer
+  check 'hanging: ended by the watchdog and started again' until_true 90 restarted_by_watchdog
+  inside rm /run/systemd/system/dovi-consumer.service.d/watchdog.conf
+  inside systemctl daemon-reload && inside systemctl restart dovi-consumer
   if ((ready == 0)); then
     check 'a wrong password, from standard input: in the words of doctor' \
       install_worker inside 1 'failed *broker .*does not accept' --broker-password - <<<wrong
@@ -317,6 +323,12 @@ notify_test() { not inside /usr/local/bin/dovi-consumer notify test 2>&1; }
 not() { ! "$@"; }
 quiet() { local out; out=$("$@" 2>&1) || return; [[ -z $out ]] || { printf '%s\n' "$out"; return 1; }; }
 restarted() { [[ $(inside systemctl show dovi-consumer -p NRestarts --value) -ge 1 ]] && inside systemctl --quiet is-active dovi-consumer; }
+impatient() {
+  inside mkdir -p /run/systemd/system/dovi-consumer.service.d
+  inside tee /run/systemd/system/dovi-consumer.service.d/watchdog.conf <<<$'[Service]\nWatchdogSec=6s\nRestartSec=1s' >/dev/null
+  inside systemctl daemon-reload && inside systemctl restart dovi-consumer
+}
+restarted_by_watchdog() { inside journalctl --unit=dovi-consumer --output=cat | grep -q 'Watchdog timeout' && inside systemctl --quiet is-active dovi-consumer; }
 
 with_broker() {
   ready=0

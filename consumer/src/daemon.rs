@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::metrics::{self, Metrics};
 use crate::notify::Notifier;
 use crate::pipeline::{Convert, Stop, Toolbox};
-use crate::worker::{Action, Handled, Janitor, Outcome, Outlets, Rest, Worker, execute};
+use crate::worker::{Action, Handled, Janitor, Outcome, Outlets, Rest, Worker, execute, keep_alive};
 
 /// A session that lasted so long was a good one.
 const STEADY: Duration = Duration::from_secs(60);
@@ -83,6 +83,7 @@ pub async fn run(
             }
         }),
         tokio::spawn(steer(worker.clone(), options.clone(), shutdown.clone())),
+        tokio::spawn(keep_alive(worker.presence().clone())),
     ];
     if let Some(address) = address {
         let (metrics, answers) = (outlets.metrics.clone(), worker.clone());

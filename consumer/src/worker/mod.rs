@@ -3,6 +3,7 @@
 mod fitness;
 mod health;
 mod janitor;
+mod keepalive;
 mod ledger;
 mod presence;
 mod report;
@@ -14,6 +15,7 @@ mod telling;
 
 pub use health::{Health, Illness, Rest, is_suspicious};
 pub use janitor::{Janitor, Tidied};
+pub use keepalive::keep_alive;
 pub use presence::Presence;
 pub use report::Reporter;
 pub use room::{Room, any_room};

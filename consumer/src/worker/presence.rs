@@ -194,6 +194,15 @@ impl Presence {
         (now.state(), illness.map(|i| i.code.to_string()), illness.map(|i| i.why.clone()))
     }
 
+    /// How it is, in one line for people.
+    pub fn words(&self) -> String {
+        let mut now = self.0.now();
+        now.refresh();
+        let info = &now.info;
+        let why = info.why.as_deref().map(|why| format!(": {}", why.replace('\n', " "))).unwrap_or_default();
+        format!("{}{why}; {} done, {} failed since the start", info.state.name(), info.done, info.failed)
+    }
+
     fn change(&self, change: impl FnOnce(&mut Now)) {
         let mut now = self.0.now();
         change(&mut now);

@@ -189,8 +189,8 @@ fn paths(fleet: &Fleet<'_>, good: &JobMessage) -> Vec<Hostile> {
         hostile("endless link", job("films:loop.mkv", 1, 1), "source.missing"),
         hostile("missing", job("films:none.mkv", 1, 1), "source.missing"),
         // The system's own word for such a name, met first where the result would lie.
-        hostile("overlong name", job(&format!("films:{}.mkv", "n".repeat(60_000)), 1, 1), "share.io"),
-        hostile("overlong path", job(&format!("films:{}x.mkv", "n/".repeat(30_000)), 1, 1), "share.io"),
+        hostile("overlong name", job(&format!("films:{}.mkv", "n".repeat(60_000)), 1, 1), "output.name"),
+        hostile("overlong path", job(&format!("films:{}x.mkv", "n/".repeat(30_000)), 1, 1), "output.name"),
         hostile("another size", job("films:good.mkv", u64::MAX, good.mtime_ns), "source.changed"),
         hostile("another date", job("films:good.mkv", good.size, i64::MIN), "source.changed"),
         hostile("empty file", real("films:empty.mkv", "empty.mkv"), "source.empty"),

@@ -68,12 +68,13 @@ stable() {
     -e 's/\b[0-9a-f]{32,64}\b/ID/g' -e 's/\b[0-9a-f]{12}\b/0123456789ab/g' -e 's/\([0-9.]+ [kM]?B saved\)/(SIZE saved)/g' -e 's/[ \t]+$//'
 }
 text() { printf '\n%s\n' "$*" >>"$transcript"; }
-# Runs a command and writes down it and what it prints, without what Compose tells about its containers.
+# Runs a command and writes down it and what it prints, without what Compose tells about containers and images.
+chatter='^(\[\+\]| *(Container|Network|Volume) |(prescan|verify) +[0-9]+ %|#[0-9]+ )'
 run() {
   say "\$ $1"
   local out=$work/out code=0
   (cd "$work"; eval "$1") >"$out" 2>"$work/err" || code=$?
-  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -vE '^(\[\+\]| *(Container|Network|Volume) |(prescan|verify) +[0-9]+ %|#[0-9]+ )' "$work/err" || true; cat "$out"; printf '```\n'; } |
+  { printf '\n```console\n$ %s\n' "$(sed -E 's/ +$//; s/  +/ /g' <<<"$1")"; grep -hvE "$chatter" "$work/err" "$out" || true; printf '```\n'; } |
     stable | grep -v '^$' | sed '1i\\' >>"$transcript"
   ((code == ${2:-0})) || { cat "$work/err" "$out" >&2; die "exit code $code: $1"; }
 }
@@ -242,7 +243,7 @@ encoding || die "the film ended before the broker was back: FRAMES=6000 makes it
 [[ $(ffmpeg_of_worker) == "$processes" ]] || die "another ffmpeg runs"
 text 'The same ffmpeg processes are at it as before. Now everything is taken down, in the middle of the film:'
 run 'docker compose down'
-run 'find converted -name ".*" | wc -l'
+run 'find converted -name "*.partial" | wc -l'
 text 'Nothing half done is left. Up again, this time without the first worker, and the second one is started:'
 run 'docker compose up -d rabbitmq'
 until_true "a healthy broker" 180 "docker compose ps rabbitmq | grep -q '(healthy)'"

@@ -88,7 +88,8 @@ boot() {
   until_true 240 booted || { tail -n 20 "$root.console"; return 1; }
 }
 booting() { leader=$(pgrep -P "$nspawn" | head -n 1) && [[ -n $leader ]]; }
-booted() { [[ $(inside systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]; }
+# Looked up anew: nspawn's first child is a helper, which ends when the system's own first process is there.
+booted() { booting && [[ $(inside systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]; }
 halt() {
   [[ -n $nspawn ]] || return 0
   kill -TERM "$nspawn" 2>/dev/null || true # nspawn asks systemd to power off
